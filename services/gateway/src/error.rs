@@ -48,7 +48,7 @@ pub(crate) fn from_metadata(error: MetadataError, address: &Address) -> S3Error 
         ),
         MetadataError::InvalidBucketState { reason: _ } => S3Error::with_message(
             ErrorCode::InvalidBucketState,
-            "Object Lock needs enabled versioning: it cannot be set up without, nor can versioning be suspended with it.",
+            "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.",
         ),
         MetadataError::NoObjectLock => {
             S3Error::invalid_request("Bucket is missing Object Lock Configuration")

@@ -34,7 +34,10 @@ fn a_bucket_made_with_object_lock_has_versioning_for_good() {
     assert_eq!(bucket.request(Method::GET).raw_query("versioning").ok().xml().get("Status"), "Enabled");
     let suspended = "<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>";
     let suspend = bucket.request(Method::PUT).raw_query("versioning").body(suspended);
-    suspend.refused(409, "InvalidBucketState");
+    let error = suspend.refused(409, "InvalidBucketState");
+    let message =
+        "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.";
+    assert_eq!(error.get("Message"), message);
     bucket.set_versioning("Enabled");
     bucket.request(Method::PUT).header("x-amz-bucket-object-lock-enabled", "true").ok();
     let plain = server.bucket().request(Method::PUT).header("x-amz-bucket-object-lock-enabled", "true");
@@ -49,7 +52,9 @@ fn a_versioned_bucket_can_be_given_object_lock() {
     let server = Server::start();
     let bucket = server.bucket();
     lock(&bucket, Method::GET).refused(404, "ObjectLockConfigurationNotFoundError");
-    lock(&bucket, Method::PUT).body(configuration("")).refused(409, "InvalidBucketState");
+    let error = lock(&bucket, Method::PUT).body(configuration("")).refused(409, "InvalidBucketState");
+    let message = "Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration";
+    assert_eq!(error.get("Message"), message);
     bucket.set_versioning("Suspended");
     lock(&bucket, Method::PUT).body(configuration("")).refused(409, "InvalidBucketState");
     bucket.set_versioning("Enabled");

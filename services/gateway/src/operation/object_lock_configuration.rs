@@ -3,6 +3,7 @@
 
 use axum::body::Body;
 use http::StatusCode;
+use metadata_api::Error as MetadataError;
 use s3_wire::{
     ErrorCode, S3Error,
     xml::{self, OBJECT_LOCK_BODY_MAX, parse_object_lock},
@@ -38,6 +39,12 @@ pub(super) async fn put_object_lock_configuration(
     let body = subresource::body(gateway, request, body, OBJECT_LOCK_BODY_MAX).await?;
     let configuration = parse_object_lock(&body)?;
     let done = gateway.metadata.set_object_lock(request.bucket()?, configuration).await;
-    done.map_err(|error| request.metadata_error(error))?;
+    done.map_err(|error| match error {
+        MetadataError::InvalidBucketState { .. } => S3Error::with_message(
+            ErrorCode::InvalidBucketState,
+            "Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration",
+        ),
+        error => request.metadata_error(error),
+    })?;
     Ok(empty(StatusCode::OK))
 }
