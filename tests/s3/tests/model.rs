@@ -19,7 +19,7 @@ use s3_wire::{
     date::http_date,
     operation::{ROUTES, Route},
 };
-use types::Timestamp;
+use types::{ChecksumAlgorithm, Timestamp};
 
 use self::{
     registry::{FIELDS, Fate, fate, is_refused},
@@ -56,6 +56,19 @@ impl Place {
         Self { bucket, upload, etag }
     }
 
+    /// The bucket that a CreateBucket makes.
+    fn new_bucket(&self) -> Bucket {
+        self.bucket.client().existing_bucket(&format!("{}-new", self.bucket.name))
+    }
+
+    /// Ends the upload that this answer to a CreateMultipartUpload tells of.
+    fn end(&self, answer: &Response) {
+        let id = answer.xml().get("UploadId").to_owned();
+        let upload = Upload { id, ..self.upload.clone() };
+        let etag = upload.put(1, "content");
+        upload.complete(&[(1, &etag)]).ok();
+    }
+
     fn source(&self) -> String {
         format!("{}/key", self.bucket.name)
     }
@@ -64,9 +77,7 @@ impl Place {
     fn request(&self, operation: Operation) -> Request {
         let (bucket, upload) = (&self.bucket, &self.upload);
         match operation {
-            Operation::CreateBucket => {
-                bucket.client().existing_bucket(&format!("{}-new", bucket.name)).request(Method::PUT)
-            }
+            Operation::CreateBucket => self.new_bucket().request(Method::PUT),
             Operation::PutObject => bucket.put("key", "content"),
             Operation::CopyObject => bucket.copy(&self.source(), "other"),
             Operation::UploadPart => upload.part(1, "content"),
@@ -171,6 +182,8 @@ impl<'a> Trial<'a> {
                 (!is_same, answer)
             }
             Fate::Kept(value) => (self.keeps(field, value), self.ask(field, value)),
+            Fate::Shown { value, by, text } => return self.shows(field, value, by, text),
+            Fate::Digest => return self.is_held_to(field),
             Fate::Refused(value) => {
                 let answer = self.ask(field, value);
                 let is_named =
@@ -196,6 +209,77 @@ impl<'a> Trial<'a> {
         if is_so { Ok(()) } else { Err(format!("{name}: {answer:?}")) }
     }
 
+    /// Something is shown where this is said, and not where it is not.
+    fn shows(&self, field: (&str, &str), value: &str, by: &str, text: &str) -> Result<(), String> {
+        let shown = |value: Option<&str>| {
+            let place = Place::new(self.server);
+            let mut request = place.request(self.operation);
+            if by == "acl" && self.operation == Operation::CreateBucket {
+                request = request.header("x-amz-object-ownership", "ObjectWriter");
+            }
+            // What is said in a list's header is said in no document.
+            if by == "acl" && matches!(self.operation, Operation::PutBucketAcl | Operation::PutObjectAcl) {
+                request = request.body("");
+                request = if value.is_some() { request } else { request.header("x-amz-acl", "private") };
+            }
+            let request = value.into_iter().fold(request, |request, value| saying(request, field, value));
+            let answer = request.ok();
+            if by.is_empty() {
+                let (_, headers, body) = outcome(&answer);
+                return format!("{headers}\n{body}");
+            }
+            if self.operation == Operation::CreateMultipartUpload {
+                place.end(&answer);
+            }
+            let read = match self.operation {
+                Operation::CreateBucket => place.new_bucket().request(Method::GET),
+                Operation::PutBucketAcl => place.bucket.request(Method::GET),
+                Operation::CopyObject => place.bucket.object(Method::GET, "other"),
+                _ => place.bucket.object(Method::GET, "key"),
+            };
+            String::from_utf8_lossy(&read.raw_query(by).send().body).into_owned()
+        };
+        let (with, without) = (shown(Some(value)), shown(None));
+        if with.contains(text) && !without.contains(text) {
+            Ok(())
+        } else {
+            Err(format!("{}: {with:?}, and without it {without:?}", field.1))
+        }
+    }
+
+    /// What is sent is held to this digest of it.
+    fn is_held_to(&mut self, field: (&str, &str)) -> Result<(), String> {
+        let name = field.1;
+        let algorithm = ChecksumAlgorithm::ALL.into_iter().find(|algorithm| algorithm.header_name() == name);
+        let wrong = match algorithm {
+            Some(algorithm) => harness::checksum_of(algorithm, b"other"),
+            None => harness::md5_base64(b"other"),
+        };
+        let answer = match algorithm.filter(|_| self.operation == Operation::CompleteMultipartUpload) {
+            Some(algorithm) => self.complete_with(algorithm, &wrong),
+            None => self.ask(field, &wrong),
+        };
+        let is_refused =
+            answer.status == 400 && Element::parse(&answer.body).find("Code") == Some("BadDigest");
+        if is_refused { Ok(()) } else { Err(format!("{name}: {answer:?}")) }
+    }
+
+    /// The answer to the end of an upload by this algorithm with that checksum of the object.
+    fn complete_with(&self, algorithm: ChecksumAlgorithm, checksum: &str) -> Response {
+        let Place { bucket, .. } = Place::new(self.server);
+        let create = bucket.create_upload("key").header("x-amz-checksum-algorithm", algorithm.name());
+        let upload = bucket.upload_with("key", create);
+        let right = harness::checksum_of(algorithm, b"content");
+        let part = upload.part(1, "content").unsigned_payload().header(algorithm.header_name(), &right).ok();
+        let (etag, element) = (part.etag().replace('"', ""), format!("Checksum{}", algorithm.name()));
+        let document = format!(
+            "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{etag}</ETag><{element}>{right}</{element}></Part></CompleteMultipartUpload>"
+        );
+        // By this one alone it is the object's bytes by default that count.
+        let count = if algorithm == ChecksumAlgorithm::Crc64nvme { "" } else { "-1" };
+        upload.complete_with(&document).header(algorithm.header_name(), format!("{checksum}{count}")).send()
+    }
+
     /// Whether an object that is written with a header is shown with it.
     fn keeps(&self, field: (&str, &str), value: &str) -> bool {
         let place = Place::new(self.server);
@@ -205,10 +289,7 @@ impl<'a> Trial<'a> {
         }
         let answer = request.ok();
         if self.operation == Operation::CreateMultipartUpload {
-            let id = answer.xml().get("UploadId").to_owned();
-            let upload = Upload { id, ..place.upload.clone() };
-            let etag = upload.put(1, "content");
-            upload.complete(&[(1, &etag)]).ok();
+            place.end(&answer);
         }
         let key = if self.operation == Operation::CopyObject { "other" } else { "key" };
         place.bucket.head(key).ok().header(&field.1.replace('*', "a")) == Some(value)

@@ -51,7 +51,9 @@ fn row(operation: Operation, said: &said::Said, reasons: &mut Vec<(&'static str,
         let shown = if *kind == "query" { format!("`?{name}`") } else { format!("`{name}`") };
         let (_, fate) = fate(operation, name).expect("the registry has every field of the model");
         match fate {
-            Fate::Told(_) | Fate::Kept(_) | Fate::Part | Fate::In(_) => enforced.push(shown),
+            Fate::Told(_) | Fate::Kept(_) | Fate::Shown { .. } | Fate::Digest | Fate::Part | Fate::In(_) => {
+                enforced.push(shown);
+            }
             Fate::Refused(_) => refused.push(shown),
             Fate::Moot { why, .. } => {
                 let reason: (&str, &str) = (name, why);

@@ -9,6 +9,18 @@ pub(super) enum Fate {
     Told(&'static str),
     /// It is enforced: this value is shown with the object that is written.
     Kept(&'static str),
+    /// It is enforced: with this value the answer, or what is read of the bucket or object by this sub-resource then, has this text, and
+    /// without it has not.
+    Shown {
+        /// The value.
+        value: &'static str,
+        /// The sub-resource; none for the answer.
+        by: &'static str,
+        /// The text.
+        text: &'static str,
+    },
+    /// It is enforced: a value that is as it should be, but of other bytes, is refused as their digest.
+    Digest,
     /// With this value the request is refused with the field's name.
     Refused(&'static str),
     /// It asks for what is so anyway, so that this value makes no difference.
@@ -24,13 +36,21 @@ pub(super) enum Fate {
     In(&'static str),
 }
 
-use Fate::{In, Kept, Moot, Part, Refused, Told};
+use Fate::{Digest, In, Kept, Moot, Part, Refused, Shown, Told};
 
 /// The operations, or none for all others, a field, and what becomes of it there.
 pub(super) type Entry = (&'static [Operation], &'static str, Fate);
 
 const DATE: &str = "Tue, 01 Jan 2019 00:00:00 GMT";
 const NOBODY: &str = "111122223333";
+
+/// Everybody, as headers name a grantee.
+const EVERYBODY: &str = "uri=\"http://acs.amazonaws.com/groups/global/AllUsers\"";
+
+/// What is granted to everybody, as a list shows it.
+const fn granted(text: &'static str) -> Fate {
+    Shown { value: EVERYBODY, by: "acl", text }
+}
 
 const NOBODY_PAYS: Fate = Moot { value: "requester", why: "nobody pays" };
 const NO_MFA: Fate = Moot { value: "serial 123456", why: "no bucket has MFA delete" };
@@ -46,35 +66,47 @@ pub(super) const FIELDS: &[Entry] = &[
     (&[], "expires", Kept(DATE)),
     (&[], "x-amz-meta-*", Kept("value")),
     (&[], "content-length", Part),
-    (&[], "content-md5", Told("AAAA")),
+    (&[], "content-md5", Digest),
     (&[], "if-match", Told("\"x\"")),
     (&[], "if-none-match", Told("*")),
     (&[], "if-modified-since", Told("NOW")),
     (&[], "if-unmodified-since", Told(DATE)),
     (&[], "range", Told("bytes=0-0")),
-    (&[], "x-amz-acl", Told("nonsense")),
+    (&[], "x-amz-acl", Shown { value: "public-read", by: "acl", text: "AllUsers" }),
     (&[], "x-amz-bucket-namespace", Refused("account-regional")),
-    (&[], "x-amz-bucket-object-lock-enabled", Told("yes")),
+    (
+        &[],
+        "x-amz-bucket-object-lock-enabled",
+        Shown { value: "true", by: "object-lock", text: "<ObjectLockEnabled>Enabled" },
+    ),
     (
         &[],
         "x-amz-bucket-object-lock-token",
         Moot { value: "token", why: "object lock is set up without one, as at S3 by now" },
     ),
-    (&[], "x-amz-bypass-governance-retention", Told("yes")),
-    (&[], "x-amz-checksum-algorithm", Told("MD9")),
-    (&[], "x-amz-checksum-crc32", Told("AAAA")),
-    (&[], "x-amz-checksum-crc32c", Told("AAAA")),
-    (&[], "x-amz-checksum-crc64nvme", Told("AAAA")),
-    (&[], "x-amz-checksum-md5", Told("AAAA")),
-    (&[], "x-amz-checksum-sha1", Told("AAAA")),
-    (&[], "x-amz-checksum-sha256", Told("AAAA")),
-    (&[], "x-amz-checksum-sha512", Told("AAAA")),
-    (&[], "x-amz-checksum-xxhash128", Told("AAAA")),
-    (&[], "x-amz-checksum-xxhash3", Told("AAAA")),
-    (&[], "x-amz-checksum-xxhash64", Told("AAAA")),
+    (&[DeleteObject], "x-amz-bypass-governance-retention", In("delete_object")),
+    (&[DeleteObjects], "x-amz-bypass-governance-retention", In("object_retention")),
+    (&[], "x-amz-bypass-governance-retention", In("object_retention")),
+    (&[CopyObject], "x-amz-checksum-algorithm", Shown { value: "SHA1", by: "", text: "<ChecksumSHA1>" }),
+    (
+        &[],
+        "x-amz-checksum-algorithm",
+        Shown { value: "SHA1", by: "", text: "x-amz-checksum-algorithm: SHA1" },
+    ),
+    (&[], "x-amz-checksum-crc32", Digest),
+    (&[], "x-amz-checksum-crc32c", Digest),
+    (&[], "x-amz-checksum-crc64nvme", Digest),
+    (&[], "x-amz-checksum-md5", Digest),
+    (&[], "x-amz-checksum-sha1", Digest),
+    (&[], "x-amz-checksum-sha256", Digest),
+    (&[], "x-amz-checksum-sha512", Digest),
+    (&[], "x-amz-checksum-xxhash128", Digest),
+    (&[], "x-amz-checksum-xxhash3", Digest),
+    (&[], "x-amz-checksum-xxhash64", Digest),
     (&[], "x-amz-checksum-mode", Told("ENABLED")),
-    (&[], "x-amz-checksum-type", Told("bogus")),
-    (&[], "x-amz-client-token", Told("a token")),
+    (&[CompleteMultipartUpload], "x-amz-checksum-type", In("complete_multipart_upload")),
+    (&[CreateMultipartUpload], "x-amz-checksum-type", In("create_multipart_upload")),
+    (&[], "x-amz-client-token", In("rename_object")),
     (
         &[],
         "x-amz-confirm-remove-self-bucket-access",
@@ -85,21 +117,28 @@ pub(super) const FIELDS: &[Entry] = &[
     (&[], "x-amz-copy-source-if-modified-since", Told("NOW")),
     (&[], "x-amz-copy-source-if-none-match", Told("*")),
     (&[], "x-amz-copy-source-if-unmodified-since", Told(DATE)),
-    (&[], "x-amz-copy-source-range", Told("bytes=9-")),
+    // The MD5 of the first three bytes.
+    (
+        &[],
+        "x-amz-copy-source-range",
+        Shown { value: "bytes=0-2", by: "", text: "7ed201fa20d25d22b291dc85ae9e5ced" },
+    ),
     (&[], "x-amz-copy-source-server-side-encryption-customer-algorithm", Told("AES256")),
     (&[], "x-amz-copy-source-server-side-encryption-customer-key", Told("AAAA")),
     (&[], "x-amz-copy-source-server-side-encryption-customer-key-md5", Told("AAAA")),
     (&[], "x-amz-expected-bucket-owner", Told(NOBODY)),
-    (&[], "x-amz-grant-full-control", Told("nonsense")),
-    (&[], "x-amz-grant-read", Told("nonsense")),
-    (&[], "x-amz-grant-read-acp", Told("nonsense")),
-    (&[], "x-amz-grant-write", Told("nonsense")),
-    (&[], "x-amz-grant-write-acp", Told("nonsense")),
+    (&[], "x-amz-grant-full-control", granted("<URI>")),
+    (&[], "x-amz-grant-read", granted("<Permission>READ</Permission>")),
+    (&[], "x-amz-grant-read-acp", granted("<Permission>READ_ACP</Permission>")),
+    // Of an object this permission means nothing, as at S3.
+    (&[PutObjectAcl], "x-amz-grant-write", Told("nonsense")),
+    (&[], "x-amz-grant-write", granted("<Permission>WRITE</Permission>")),
+    (&[], "x-amz-grant-write-acp", granted("<Permission>WRITE_ACP</Permission>")),
     (&[], "x-amz-if-match-initiated-time", Told(DATE)),
     (&[], "x-amz-if-match-last-modified-time", Told(DATE)),
     (&[], "x-amz-if-match-size", Told("99")),
     (&[], "x-amz-max-parts", In("get_object_attributes")),
-    (&[], "x-amz-metadata-directive", Told("bogus")),
+    (&[], "x-amz-metadata-directive", In("copy_object")),
     (&[], "x-amz-mfa", NO_MFA),
     (&[], "x-amz-mp-object-size", Told("99")),
     (&[], "x-amz-object-annotation-directive", Refused("bogus")),
@@ -107,12 +146,16 @@ pub(super) const FIELDS: &[Entry] = &[
     (&[], "x-amz-object-lock-event-hold", Refused("ON")),
     (&[], "x-amz-object-lock-event-hold-duration-days", Refused("1")),
     (&[], "x-amz-object-lock-event-hold-duration-years", Refused("1")),
-    (&[], "x-amz-object-lock-legal-hold", Told("maybe")),
-    (&[], "x-amz-object-lock-mode", Told("GOVERNANCE")),
-    (&[], "x-amz-object-lock-retain-until-date", Told("2050-01-01T00:00:00Z")),
-    (&[], "x-amz-object-ownership", Told("Nobody")),
-    (&[], "x-amz-optional-object-attributes", Told("Color")),
-    (&[], "x-amz-part-number-marker", Told("many")),
+    (&[], "x-amz-object-lock-legal-hold", Kept("ON")),
+    (&[], "x-amz-object-lock-mode", In("object_retention")),
+    (&[], "x-amz-object-lock-retain-until-date", In("object_retention")),
+    (
+        &[],
+        "x-amz-object-ownership",
+        Shown { value: "BucketOwnerPreferred", by: "ownershipControls", text: "BucketOwnerPreferred" },
+    ),
+    (&[], "x-amz-optional-object-attributes", In("restore_object")),
+    (&[], "x-amz-part-number-marker", In("get_object_attributes")),
     (&[], "x-amz-rename-source", Part),
     (&[], "x-amz-rename-source-if-match", Told("\"x\"")),
     (&[], "x-amz-rename-source-if-modified-since", Told("NOW")),
@@ -121,10 +164,11 @@ pub(super) const FIELDS: &[Entry] = &[
     (&[], "x-amz-request-payer", NOBODY_PAYS),
     (&[Operation::UpdateObjectEncryption], "x-amz-sdk-checksum-algorithm", In("payload_forms")),
     (&[], "x-amz-sdk-checksum-algorithm", Told("SHA256")),
-    (&[], "x-amz-server-side-encryption", Told("bogus")),
-    (&[], "x-amz-server-side-encryption-aws-kms-key-id", Told("alias/first")),
-    (&[], "x-amz-server-side-encryption-bucket-key-enabled", Told("maybe")),
-    (&[], "x-amz-server-side-encryption-context", Told("nonsense")),
+    // The scheme of an upload may be said again at its end.
+    (&[], "x-amz-server-side-encryption", Kept("AES256")),
+    (&[], "x-amz-server-side-encryption-aws-kms-key-id", In("key_management")),
+    (&[], "x-amz-server-side-encryption-bucket-key-enabled", In("key_management")),
+    (&[], "x-amz-server-side-encryption-context", In("key_management")),
     (&[], "x-amz-server-side-encryption-customer-algorithm", Told("AES256")),
     (&[], "x-amz-server-side-encryption-customer-key", Told("AAAA")),
     (&[], "x-amz-server-side-encryption-customer-key-md5", Told("AAAA")),
@@ -134,13 +178,13 @@ pub(super) const FIELDS: &[Entry] = &[
         Moot { value: "true", why: "no destination can be configured" },
     ),
     (&[], "x-amz-source-expected-bucket-owner", Told(NOBODY)),
-    (&[], "x-amz-storage-class", Told("BOGUS")),
+    (&[], "x-amz-storage-class", Kept("REDUCED_REDUNDANCY")),
     // A copy that keeps its source's tags has no use for others.
     (&[CopyObject], "x-amz-tagging", In("copy_object")),
-    (&[], "x-amz-tagging", Told("a=b&a=c")),
-    (&[], "x-amz-tagging-directive", Told("bogus")),
-    (&[], "x-amz-transition-default-minimum-object-size", Told("bogus")),
-    (&[], "x-amz-website-redirect-location", Told("nowhere")),
+    (&[], "x-amz-tagging", Shown { value: "new=tag", by: "tagging", text: "<Key>new</Key>" }),
+    (&[], "x-amz-tagging-directive", In("copy_object")),
+    (&[], "x-amz-transition-default-minimum-object-size", In("transitions")),
+    (&[], "x-amz-website-redirect-location", Kept("/elsewhere")),
     (&[], "x-amz-write-offset-bytes", Refused("0")),
     (&[], "bucket-region", Told("eu-west-1")),
     (
@@ -152,18 +196,20 @@ pub(super) const FIELDS: &[Entry] = &[
         "continuation-token",
         EMPTY,
     ),
-    (&[], "continuation-token", Told("!")),
+    (&[ListBuckets], "continuation-token", In("list_buckets")),
+    (&[ListBucketInventoryConfigurations], "continuation-token", In("bucket_inventory")),
+    (&[], "continuation-token", In("list_objects_v2")),
     (&[], "delimiter", Told("e")),
-    (&[], "encoding-type", Told("bogus")),
+    (&[], "encoding-type", Shown { value: "url", by: "", text: "<EncodingType>url" }),
     (&[], "fetch-owner", Told("true")),
     (&[], "id", Part),
     (&[], "key-marker", Told("z")),
     (&[], "marker", Told("z")),
-    (&[], "max-buckets", Told("many")),
-    (&[], "max-keys", Told("many")),
-    (&[], "max-parts", Told("many")),
-    (&[], "max-uploads", Told("many")),
-    (&[], "part-number-marker", Told("many")),
+    (&[], "max-buckets", Told("1")),
+    (&[], "max-keys", Told("1")),
+    (&[], "max-parts", Told("1")),
+    (&[], "max-uploads", Told("1")),
+    (&[], "part-number-marker", Told("1")),
     (&[UploadPart, UploadPartCopy], "partNumber", Part),
     (&[], "partNumber", Told("2")),
     (&[], "prefix", Told("z")),
@@ -176,8 +222,10 @@ pub(super) const FIELDS: &[Entry] = &[
     (&[], "start-after", Told("z")),
     (&[], "upload-id-marker", In("list_multipart_uploads")),
     (&[], "uploadId", Part),
-    (&[], "version-id-marker", Told("nonsense")),
-    (&[], "versionId", Told("nonsense")),
+    (&[], "version-id-marker", In("list_object_versions")),
+    (&[DeleteObject], "versionId", In("delete_object")),
+    // There is no null version.
+    (&[], "versionId", Told("null")),
 ];
 
 /// Elements of bodies that are refused, with all that is in them. All others are understood.
