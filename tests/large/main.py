@@ -1,4 +1,5 @@
-"""Puts an object of more than 5 GiB in parts, and reads, copies and describes it where offsets do not fit into 32 bits."""
+"""Puts an object of more than 5 GiB in parts, and reads, copies and describes it where offsets do not fit into 32 bits; and one whose
+first part has 5 GiB."""
 
 import argparse
 import hashlib
@@ -18,7 +19,7 @@ os.environ.update(AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.dev
 
 EXAMPLES = """examples:
   tests/large/run --binary target/release/ashlar
-  tests/large/run --data /mnt/large        needs 6 GB there"""
+  tests/large/run --data /mnt/large        needs 12 GB there"""
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -213,6 +214,23 @@ class Large:
         start, end = 4 * GIB - 5, 4 * GIB + 5
         assert self.s3.get_object(**self.at("shared"), Range=f"bytes={start}-{end - 1}")["Body"].read() == content(start, end)
 
+    def one_part_may_be_as_long_as_a_put(self):
+        upload = self.s3.create_multipart_upload(**self.at("longest"))["UploadId"]
+        rest = 4321
+        etags = []
+        for number, (start, end) in enumerate([(0, PUT_MAX), (PUT_MAX, PUT_MAX + rest)], 1):
+            status, headers = self.put("upload_part", end - start, pieces(start, end), key="longest", UploadId=upload, PartNumber=number)
+            assert (status, headers["etag"]) == (200, f'"{digest(start, end).hexdigest()}"'), (status, headers)
+            etags.append(headers["etag"])
+        listed = self.s3.list_parts(**self.at("longest", UploadId=upload))["Parts"]
+        assert [(part["Size"], part["ETag"]) for part in listed] == [(PUT_MAX, etags[0]), (rest, etags[1])], listed
+        parts = [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, 1)]
+        self.s3.complete_multipart_upload(**self.at("longest", UploadId=upload), MultipartUpload={"Parts": parts})
+        head = self.s3.head_object(**self.at("longest"), PartNumber=1)
+        assert (head["ContentLength"], head["ContentRange"]) == (PUT_MAX, f"bytes 0-{PUT_MAX - 1}/{PUT_MAX + rest}"), head
+        for start, end in [(0, MIB), (4 * GIB - 9, 4 * GIB + 9), (PUT_MAX - MIB - 9, PUT_MAX + rest)]:
+            assert self.s3.get_object(**self.at("longest"), Range=f"bytes={start}-{end - 1}")["Body"].read() == content(start, end), start
+
 
 CASES = [
     Large.what_is_too_long_for_one_put_is_refused_before_its_body,
@@ -224,6 +242,7 @@ CASES = [
     Large.pieces_of_it_become_another,
     Large.a_copy_that_is_written_anew_is_too_long,
     Large.a_copy_that_shares_its_bytes_has_no_bound,
+    Large.one_part_may_be_as_long_as_a_put,
 ]
 
 

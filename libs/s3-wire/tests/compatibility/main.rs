@@ -297,7 +297,7 @@ const DIFFERENCES: &str = "
   written anew tells of its source's version and its encryption all the same. Everything else is answered at its end. A CompleteMultipartUpload and a CopyObject within a storage
   class are one transaction, whatever the size of the object. A copy into another class, or encrypted otherwise but from named key to named key, and an UploadPartCopy read and write up to 5 GiB first.
 - **Sizes.** An object that is put, copied into another class or uploaded as a part has at most 5 GiB, and an upload has at most 10,000 parts, so that an object has
-  at most 48.8 TiB. `tests/large/run` puts, reads and copies one of 5.1 GiB; longer ones differ in the number of their chunks alone, of which one of 48.8 TiB has 800,000: `tests/s3/tests/largest_object.rs` makes it of rows without bytes.
+  at most 48.8 TiB. `tests/large/run` puts, reads and copies one of 5.1 GiB, and one with a part of 5 GiB; longer ones differ in the number of their chunks alone, of which one of 48.8 TiB has 800,000: `tests/s3/tests/largest_object.rs` makes it of rows without bytes.
 - **A copy of a multipart object is one.** It keeps its parts, its ETag with `-N` and its checksum, where Amazon S3 makes an object of one piece.
 - **Checksums of uploads.** A CompleteMultipartUpload may state the checksum of the full object without `x-amz-checksum-type`, for which Amazon S3 answers `BadDigest`. A type that is not the upload's is
   answered with `InvalidRequest`, as Amazon S3 does, whose reference says `BadDigest`. Where CreateMultipartUpload named no algorithm, a
