@@ -255,7 +255,7 @@ def run_compose(report):
                 changed["volumes"] = [volume for volume in changed["volumes"] if volume not in mounts]
                 if not service.get("volumes"):
                     del changed["volumes"]
-                if role not in ("gateway", "admin"):
+                if role != "admin":
                     test = changed["healthcheck"]["test"]
                     expect(test[-1], service["healthcheck"]["test"][-1].replace("http:", "https:"), f"health check of {name}")
                     test[-1] = service["healthcheck"]["test"][-1]
