@@ -71,6 +71,11 @@ impl StorageClassDefinition {
     pub const INLINE_LIMIT_BYTES: u64 = 1 << 10;
     /// The limit of whole copies unless an operator sets another.
     pub const WHOLE_LIMIT_BYTES: u64 = 64 << 10;
+
+    /// Whether both limits are numbers that databases have: a class with another is not defined.
+    pub fn has_countable_limits(&self) -> bool {
+        [self.inline_limit_bytes, self.whole_limit_bytes].iter().all(|limit| i64::try_from(*limit).is_ok())
+    }
 }
 
 /// A storage class with its placement groups.

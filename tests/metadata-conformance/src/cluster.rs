@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use types::{Coding, DiskId};
+use types::{Coding, DiskId, StorageClassName};
 
 use super::support::{Store, definition, map, node, register, unique, violation};
 use metadata_api::{Error, NodeRegistration, StorageClass, StorageClassDefinition};
@@ -143,7 +143,7 @@ pub async fn a_class_keeps_to_its_medium(store: &Store) {
     }
 }
 
-/// Defining a class again is harmless; with another coding it is refused.
+/// Defining a class again is harmless; with another coding it is refused, as is one with limits that no database has.
 pub async fn a_class_keeps_its_coding(store: &Store) {
     let definition = definition(Coding::SINGLE);
     store.define_storage_class(definition.clone()).await.expect("a new class");
@@ -153,5 +153,16 @@ pub async fn a_class_keeps_its_coding(store: &Store) {
         StorageClassDefinition { coding: Coding::new(1, 2).expect("a valid coding"), ..definition.clone() };
     let answer = store.define_storage_class(other).await;
     assert!(matches!(answer, Err(Error::Malformed { .. })), "another coding: {answer:?}");
+    let name = StorageClassName::new("COUNTLESS").expect("a valid name");
+    for (inline_limit_bytes, whole_limit_bytes) in [(1 << 63, 0), (0, u64::MAX)] {
+        let countless = StorageClassDefinition {
+            name: name.clone(),
+            inline_limit_bytes,
+            whole_limit_bytes,
+            ..definition.clone()
+        };
+        let answer = store.define_storage_class(countless).await;
+        assert!(matches!(answer, Err(Error::Malformed { .. })), "limits that cannot be kept: {answer:?}");
+    }
     assert_eq!((map(store).await.epoch, class(store, &definition).await), before, "nothing has changed");
 }

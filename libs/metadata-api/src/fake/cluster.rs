@@ -301,6 +301,9 @@ impl Cluster {
         if !definition.groups.is_power_of_two() {
             return Err(malformed("the number of placement groups is no power of two"));
         }
+        if !definition.has_countable_limits() {
+            return Err(malformed("a limit is more bytes than can be counted"));
+        }
         let groups =
             self.classes.values().map(|class| class.definition.groups).sum::<u32>() + definition.groups;
         if self.classes.len() >= STORAGE_CLASSES_MAX || groups > GROUPS_OF_ALL_CLASSES_MAX {

@@ -150,6 +150,9 @@ impl MetadataStore {
                 placement::GROUPS_MAX
             )));
         }
+        if !request.has_countable_limits() {
+            return Err(malformed("a limit is more bytes than can be counted".to_owned()));
+        }
         let others = load_classes(tx).await?;
         let groups = others.iter().map(|class| class.groups).sum::<u32>() + request.groups;
         if others.len() >= STORAGE_CLASSES_MAX || groups > GROUPS_OF_ALL_CLASSES_MAX {
