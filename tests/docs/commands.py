@@ -49,8 +49,8 @@ NOT_RUN = [
     ("docs/how-to/back-up-and-restore.md", r"postgres://|pg_basebackup", "needs a Postgres", "tests/backup/run"),
     ("docs/how-to/back-up-and-restore.md", r"^docker compose", "needs a Docker engine, and root", "tests/compose/run --long"),
     ("docs/how-to/back-up-and-restore.md", r"^helm|^kubectl", "needs a Kubernetes", "tests/helm/run renders the CronJob and runs its script"),
-    ("docs/how-to/find-out-why.md", r"^docker compose", "needs a Docker engine, and root", "services/ashlar/tests/support.rs writes it to the standard output"),
-    ("docs/how-to/find-out-why.md", r"^kubectl", "needs a Kubernetes", "services/ashlar/tests/support.rs writes it to the standard output"),
+    ("docs/how-to/find-out-why.md", r"^docker compose", "needs a Docker engine, and root", "services/ashlar/tests/program/support.rs writes it to the standard output"),
+    ("docs/how-to/find-out-why.md", r"^kubectl", "needs a Kubernetes", "services/ashlar/tests/program/support.rs writes it to the standard output"),
     ("docs/how-to/upgrade.md", r"^helm|^kubectl", "needs a Kubernetes", "tests/helm/run renders both steps"),
     ("docs/how-to/encrypt-objects.md", r"^ashlar (gateway|worker)", "is the shape of a command, of a cluster", "tests/clients/run --target cluster"),
     ("docs/how-to/encrypt-objects.md", r"^bao |--kms-endpoint", "needs an OpenBao", "tests/kms/run"),
@@ -59,7 +59,7 @@ NOT_RUN = [
     ("docs/how-to/assume-roles-with-tokens.md", r"^ashlar gateway", "is the shape of a command, of a cluster", "tests/oidc/run sets the same for `ashlar server`"),
     ("docs/how-to/assume-roles-with-tokens.md", r"^export AWS_ROLE_ARN|^aws sts|^aws s3 ls", "needs a token of GitHub's", "tests/oidc/run has one of a provider of its own"),
     ("docs/how-to/open-a-bucket.md", r"^aws s3control", "needs a name with the account in front that leads to the server", "tests/clients/boto3_cases/identities.py"),
-    ("docs/how-to/observe.md", r"^docker run", "needs a Docker engine", "services/ashlar/tests/traces.rs and metrics_export.rs receive what is sent to a collector"),
+    ("docs/how-to/observe.md", r"^docker run", "needs a Docker engine", "services/ashlar/tests/program/traces.rs and metrics_export.rs receive what is sent to a collector"),
 ]
 
 ROOT_USER = "export AWS_ACCESS_KEY_ID=$ROOT_KEY AWS_SECRET_ACCESS_KEY=$ROOT_SECRET; unset AWS_SESSION_TOKEN"

@@ -4,9 +4,8 @@
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Command, Output},
     sync::{Arc, Mutex},
-    time::Duration,
 };
 
 use bytes::Bytes;
@@ -15,42 +14,27 @@ use chunk_api::{
     client::{Client as ChunkClient, ClientOptions},
 };
 use env::Env;
-use http::{HeaderMap, Method};
+use http::Method;
 use metadata_api::{Error as MetadataError, Metadata, Token};
-use s3_client::{Access, Answer, Call, Client, Connect, Endpoint, Failure, RequestBody};
+use s3_client::Access;
 use serde_json::Value;
 use service_kit::{ClusterSecret, ClusterTls, ClusterTlsConfig};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use types::Role;
 
-const SECRET: &str = "0123456789abcdef0123456789abcdef";
-const ACCESS_KEY: &str = "accesskey";
-const SECRET_KEY: &str = "secretkey0123456";
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::process::{self, ACCESS_KEY, SECRET, SECRET_KEY, Service, access, free_address, send, wait_for};
+
 const CONTENT: &[u8] = b"words that nobody on the way may read ";
-
-/// A process that is killed when the test ends.
-struct Service(Child);
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// The program with this role's certificate, or without one.
 fn program(certificates: &Path, role: Option<&str>, words: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ashlar"));
-    command.args(words).env_clear().env("ASHLAR_CLUSTER_SECRET", SECRET);
-    command.env("ASHLAR_ROOT_USER", ACCESS_KEY).env("ASHLAR_ROOT_PASSWORD", SECRET_KEY);
+    let mut command = process::program(words);
     if let Some(role) = role {
         command.env("ASHLAR_CLUSTER_TLS_CERT", certificates.join(format!("{role}.crt")));
         command.env("ASHLAR_CLUSTER_TLS_KEY", certificates.join(format!("{role}.key")));
         command.env("ASHLAR_CLUSTER_TLS_CA", certificates.join("ca.crt"));
     }
-    command.stdin(Stdio::null());
     command
 }
 
@@ -61,20 +45,6 @@ fn run(certificates: &Path, role: Option<&str>, words: &[&str]) -> Output {
 fn make_certificates(folder: &Path) {
     let made = run(folder, None, &["admin", "certificates", &folder.display().to_string()]);
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-}
-
-async fn wait_for(env: &Env, what: &str, mut done: impl AsyncFnMut() -> bool) {
-    let deadline = env.now().after(PATIENCE);
-    while !done().await {
-        assert!(env.now() < deadline, "{what} does not come");
-        env.sleep(Duration::from_millis(50)).await;
-    }
-}
-
-async fn free_address(env: &Env) -> String {
-    let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    let listener = env.listen(any).await.expect("loopback has a free port");
-    listener.local_address().expect("a listener has an address").to_string()
 }
 
 /// Passes connections on and keeps what went over them, up to a bound.
@@ -174,12 +144,8 @@ impl Cluster {
         ];
         let start = |(words, health): (&&[&str], &String)| {
             let role = words[0];
-            #[expect(clippy::disallowed_methods, reason = "a process writes to the log itself")]
-            let log = std::fs::File::create(path(&format!("{role}.log"))).expect("a log can be written");
             let words = [words, &["--health-listen", health.as_str()][..]].concat();
-            let mut command = program(&certificates, Some(role), &words);
-            command.stdout(Stdio::null()).stderr(log);
-            Service(command.spawn().expect("the program starts"))
+            Service::spawn(program(&certificates, Some(role), &words), folder.path(), role)
         };
         let services = words.iter().zip(&health).map(start).collect();
         Self { metadata, chunk, gateway, health, taps, certificates, folder, _services: services }
@@ -209,32 +175,10 @@ impl Cluster {
     }
 }
 
-async fn access(env: &Env, address: &str) -> Access {
-    let credentials = sigv4::Credentials {
-        access_key_id: ACCESS_KEY.to_owned(),
-        secret_access_key: SECRET_KEY.to_owned(),
-        session_token: None,
-    };
-    // What operators change has to be signed.
-    let connect = Connect { signed_payload: true, ..Connect::new(credentials) };
-    let endpoint = Endpoint::parse(&format!("http://{address}")).expect("an address makes an endpoint");
-    connect.access(env, endpoint).await.expect("plain HTTP needs no certificates")
-}
-
-async fn send(access: &Access, method: Method, target: &str, body: Bytes) -> Result<Answer, Failure> {
-    let call =
-        Call { method, target: target.to_owned(), headers: HeaderMap::new(), body: RequestBody::Bytes(body) };
-    Client::new(access).send(call, None).await
-}
-
 /// Status line and all that follows, of the answer to a plain request.
 async fn fetch(env: &Env, address: &str, path: &str) -> Option<String> {
-    let mut connection = env.connect(address).await.ok()?;
-    let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
-    connection.write_all(request.as_bytes()).await.ok()?;
-    let mut answer = Vec::new();
-    let _ = connection.read_to_end(&mut answer).await;
-    Some(String::from_utf8_lossy(&answer).into_owned())
+    let (head, body) = process::fetch(env, address, path, "").await?;
+    Some(format!("{head}\r\n\r\n{body}"))
 }
 
 fn holds(bytes: &[u8], text: &[u8]) -> bool {
@@ -447,8 +391,8 @@ async fn takes_changes_from_gateways_of_operators(env: &Env, cluster: &Cluster, 
     assert!(run(&cluster.certificates, None, &words).status.success());
     let address = free_address(env).await;
     let words = ["gateway", "--listen", &address, "--metadata", &cluster.metadata, "--operator-changes"];
-    let mut command = program(&cluster.certificates, Some("gateway"), &words);
-    let _other = Service(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts"));
+    let command = program(&cluster.certificates, Some("gateway"), &words);
+    let _other = Service::spawn(command, cluster.folder.path(), "other");
     let other = access(env, &address).await;
     wait_for(env, "a change", async || send(&other, Method::PUT, target, quota.clone()).await.is_ok()).await;
 }

@@ -3,8 +3,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     convert::Infallible,
-    path::Path,
-    process::{Child, Command, Stdio},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering::SeqCst},
@@ -14,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use env::Env;
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderValue, Method};
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, Response, body::Incoming, service::service_fn};
 use opentelemetry_proto::tonic::{
@@ -23,75 +21,18 @@ use opentelemetry_proto::tonic::{
     metrics::v1::{AggregationTemporality, Metric, metric::Data, number_data_point::Value},
 };
 use prost::Message;
-use s3_client::{Access, Call, Client, Connect, Endpoint, RequestBody};
+use s3_client::Access;
 use service_kit::{HttpLimits, HttpServer, ShutdownTrigger, shutdown_channel};
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 
-const SECRET: &str = "0123456789abcdef0123456789abcdef";
-const ACCESS_KEY: &str = "accesskey";
-const SECRET_KEY: &str = "secretkey0123456";
-const PATIENCE: Duration = Duration::from_secs(60);
-const LIST: &str = include_str!("../../../docs/metrics.md");
-
-/// A process that is killed when the test ends.
-struct Service(Child);
-
-impl Service {
-    fn start(folder: &Path, words: &[&str]) -> Self {
-        #[expect(clippy::disallowed_methods, reason = "a process writes to the log itself")]
-        let log = std::fs::File::create(folder.join(format!("{}.log", words[0])));
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ashlar"));
-        command.args(words).env_clear().env("ASHLAR_CLUSTER_SECRET", SECRET);
-        command.env("ASHLAR_ROOT_USER", ACCESS_KEY).env("ASHLAR_ROOT_PASSWORD", SECRET_KEY);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log.expect("a log can be written"));
-        Self(command.spawn().expect("the program starts"))
-    }
-
-    /// Ends it in order.
-    async fn stop(mut self, env: &Env) {
-        let id = self.0.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().is_ok_and(|status| status.success()));
-        wait_for(env, "the end of a service", async || self.0.try_wait().expect("it can be asked").is_some())
-            .await;
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-async fn wait_for(env: &Env, what: &str, mut done: impl AsyncFnMut() -> bool) {
-    let deadline = env.now().after(PATIENCE);
-    while !done().await {
-        assert!(env.now() < deadline, "{what} does not come");
-        env.sleep(Duration::from_millis(50)).await;
-    }
-}
-
-async fn free_address(env: &Env) -> String {
-    let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-    let listener = env.listen(any).await.expect("loopback has a free port");
-    listener.local_address().expect("a listener has an address").to_string()
-}
-
-async fn access(env: &Env, address: &str) -> Access {
-    let connect = Connect::new(sigv4::Credentials {
-        access_key_id: ACCESS_KEY.to_owned(),
-        secret_access_key: SECRET_KEY.to_owned(),
-        session_token: None,
-    });
-    let endpoint = Endpoint::parse(&format!("http://{address}")).expect("an address makes an endpoint");
-    connect.access(env, endpoint).await.expect("plain HTTP needs no certificates")
-}
+use crate::{
+    metrics::documented,
+    process::{Service, access, fetch, free_address, log_of, send, wait_for},
+};
 
 async fn put(access: &Access, target: &str, body: &'static [u8]) -> bool {
-    let body = RequestBody::Bytes(Bytes::from_static(body));
-    let call = Call { method: Method::PUT, target: target.to_owned(), headers: HeaderMap::new(), body };
-    Client::new(access).send(call, None).await.is_ok()
+    send(access, Method::PUT, target, body).await.is_ok()
 }
 
 /// Series by the names that Prometheus's text form gives them.
@@ -99,12 +40,7 @@ type AllSeries = BTreeMap<String, f64>;
 
 /// What `/metrics` tells.
 async fn scrape(env: &Env, address: &str) -> AllSeries {
-    let mut connection = env.connect(address).await.expect("the health listener");
-    let request = format!("GET /metrics HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
-    connection.write_all(request.as_bytes()).await.expect("it reads");
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer).await.expect("it answers");
-    let (_, text) = answer.split_once("\r\n\r\n").expect("a head");
+    let (_, text) = fetch(env, address, "/metrics", "").await.expect("the health listener");
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     lines
         .map(|line| {
@@ -244,22 +180,15 @@ impl Collector {
     }
 }
 
-/// Names of metrics, each with its unit in UCUM's words, as `docs/metrics.md` has them.
-fn documented() -> BTreeMap<&'static str, &'static str> {
-    let rows = LIST.lines().filter_map(|line| line.strip_prefix("| `"));
-    rows.map(|row| {
-        let mut cells = row.split('|').map(str::trim);
-        let name = cells.next().expect("a name").trim_end_matches('`');
-        let unit = match cells.nth(1).expect("a unit") {
-            "seconds" => "s",
-            "bytes" => "By",
-            "ratio" => "1",
-            "" => "",
-            other => unreachable!("{other} is a unit that has no name"),
-        };
-        (name, unit)
-    })
-    .collect()
+/// Units in UCUM's words.
+fn ucum(unit: &str) -> &str {
+    match unit {
+        "seconds" => "s",
+        "bytes" => "By",
+        "ratio" => "1",
+        "" => "",
+        other => unreachable!("{other} is a unit that has no name"),
+    }
 }
 
 /// What a scrape adds to itself: its own connection.
@@ -273,7 +202,8 @@ async fn compare(env: &Env, collector: &Collector, service: &str, health: &str) 
     let after = scrape(env, health).await;
     let exported = export.series();
     for metric in &export.metrics {
-        assert_eq!(documented.get(metric.name.as_str()), Some(&metric.unit.as_str()), "{}", metric.name);
+        let unit = documented.get(metric.name.as_str()).map(|documented| ucum(documented.unit));
+        assert_eq!(unit, Some(metric.unit.as_str()), "{}", metric.name);
         assert!(metric.description.ends_with('.'), "{}", metric.name);
     }
     assert!(before.len() > 20, "{before:?}");
@@ -387,8 +317,7 @@ async fn a_collector_of_metrics_that_never_answers_holds_nothing_up() {
     let took = env.now().since(stopping);
     assert!(took < Duration::from_secs(25), "{took:?}");
     assert!(most.load(SeqCst) <= 2, "{most:?} connections at a time");
-    #[expect(clippy::disallowed_methods, reason = "a test reads the log itself")]
-    let log = std::fs::read_to_string(folder.path().join("server.log")).expect("a log");
+    let log = log_of(folder.path(), "server");
     assert_eq!(log.matches("the collector takes no metrics").count(), 1, "{log}");
 }
 

@@ -1,43 +1,11 @@
 //! `ashlar admin support`: everything that helps is in its file, and nothing that is secret.
 
-use std::{
-    net::SocketAddr,
-    path::Path,
-    process::{Child, Command, Output, Stdio},
-    time::Duration,
-};
+use std::{path::Path, process::Command};
 
 use env::Env;
 use serde_json::Value;
 
-const ACCESS_KEY: &str = "AKIDSUPPORT";
-const SECRET_KEY: &str = "supportsecret0123";
-
-struct Server(Child);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // The test is over either way.
-        let _ = self.0.kill().and_then(|()| self.0.wait());
-    }
-}
-
-fn program(words: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ashlar"));
-    command.args(words).env_clear();
-    command.env("ASHLAR_ROOT_USER", ACCESS_KEY).env("ASHLAR_ROOT_PASSWORD", SECRET_KEY);
-    command
-}
-
-fn run(words: &[&str]) -> Output {
-    program(words).output().expect("the program runs")
-}
-
-async fn free_address(env: &Env) -> String {
-    let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    let listener = env.listen(any).await.expect("a free port");
-    listener.local_address().expect("an address").to_string()
-}
+use crate::process::{ACCESS_KEY, SECRET_KEY, free_address, run, server};
 
 fn read(path: &Path) -> (Value, String) {
     let text = String::from_utf8(env::Env::real().disk().read_small(path, 64 << 20).expect("a file"));
@@ -51,15 +19,8 @@ async fn a_file_has_what_helps_and_no_secret() {
     let folder = tempfile::tempdir().expect("a folder");
     let at = |name: &str| folder.path().join(name).display().to_string();
     let (data, to) = (at("data"), at("support.json"));
-    let [listen, health] = [free_address(&env).await, free_address(&env).await];
-    let mut starting = program(&["server", &data, "--listen", &listen, "--health-listen", &health]);
-    let _server = Server(starting.stdout(Stdio::null()).spawn().expect("the program starts"));
-    let ready = format!("http://{health}/health/ready");
-    let deadline = env.now().after(Duration::from_secs(60));
-    while !run(&["admin", "health", &ready]).status.success() {
-        assert!(env.now() < deadline, "the server does not come");
-        env.sleep(Duration::from_millis(50)).await;
-    }
+    let health = free_address(&env).await;
+    let (_server, listen) = server(&env, folder.path(), &[&data, "--health-listen", &health]).await;
 
     let service = format!("http://{health}");
     let made = run(&["admin", "support", "--to", &to, "--data", &data, "--buckets", "--service", &service]);

@@ -1,110 +1,45 @@
 //! What operators' commands say and how they end: nothing done is no success, what is asked for wrongly is told with every way to ask for
 //! it, and what waits for something that does not come ends.
 
-use std::{
-    net::SocketAddr,
-    process::{Child, Command, Output, Stdio},
-    time::Duration,
-};
-
 use env::Env;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 use serde_json::Value;
 use tempfile::TempDir;
 
-const ACCESS_KEY: &str = "AKIDWORDS";
-const SECRET_KEY: &str = "wordssecret0123";
-const CLUSTER_SECRET: &str = "0123456789abcdef0123456789abcdef";
-
-/// For what ends at once, on a machine that has other things to do.
-const AT_ONCE: Duration = Duration::from_secs(60);
-
-struct Started(Child);
-
-impl Drop for Started {
-    fn drop(&mut self) {
-        // The test is over either way.
-        let _ = self.0.kill().and_then(|()| self.0.wait());
-    }
-}
-
-fn program(words: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ashlar"));
-    command.args(words).env_clear();
-    command.env("ASHLAR_ROOT_USER", ACCESS_KEY).env("ASHLAR_ROOT_PASSWORD", SECRET_KEY);
-    command
-}
-
-fn run(words: &[&str]) -> Output {
-    program(words).output().expect("the program runs")
-}
-
-/// The status that a command ends with, what it prints, and what it says beside that.
-fn ends(words: &[&str]) -> (Option<i32>, String, String) {
-    let output = run(&[&["admin"], words].concat());
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (output.status.code(), text(&output.stdout), text(&output.stderr))
-}
-
-fn told(words: &[&str]) -> Value {
-    let (code, out, error) = ends(words);
-    assert_eq!(code, Some(0), "{words:?}: {error}");
-    serde_json::from_str(&out).unwrap_or_else(|why| unreachable!("{words:?}: {why}: {out}"))
-}
-
-async fn free_address(env: &Env) -> String {
-    let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    let listener = env.listen(any).await.expect("a free port");
-    listener.local_address().expect("an address").to_string()
-}
-
-fn start(words: &[&str]) -> Started {
-    let mut starting = program(words);
-    starting.env("ASHLAR_CLUSTER_SECRET", CLUSTER_SECRET).stdout(Stdio::null()).stderr(Stdio::null());
-    Started(starting.spawn().expect("it starts"))
-}
-
-async fn until(env: &Env, what: &str, is_so: impl Fn() -> bool) {
-    let deadline = env.now().after(AT_ONCE);
-    while !is_so() {
-        assert!(env.now() < deadline, "{what}");
-        env.sleep(Duration::from_millis(50)).await;
-    }
-}
+use crate::process::{
+    ACCESS_KEY, PATIENCE, SECRET, SECRET_KEY, Service, ends, free_address, program, server, told, wait_for,
+};
 
 /// A store on two folders, each of which is needed.
-async fn store(env: &Env, folder: &TempDir) -> (Started, String, String) {
+async fn store(env: &Env, folder: &TempDir) -> (Service, String) {
     let at = |name: &str| folder.path().join(name).display().to_string();
-    let (first, second, listen) = (at("1"), at("2"), free_address(env).await);
-    let server = start(&["server", &first, &second, "--listen", &listen]);
-    let ready = format!("http://{listen}/health/ready");
-    until(env, "the server does not come", || ends(&["health", &ready]).0 == Some(0)).await;
-    (server, first, listen)
+    let (first, second) = (at("1"), at("2"));
+    (server(env, folder.path(), &[&first, &second]).await.0, first)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_drain_that_cannot_end_is_not_waited_for() {
     let (env, folder) = (Env::real(), tempfile::tempdir().expect("a folder"));
-    let (_server, data, _) = store(&env, &folder).await;
+    let (_server, data) = store(&env, &folder).await;
     let here = ["--data", data.as_str()];
-    let disk = told(&[&["disk", "list", "--json"], &here[..]].concat())[0]["disk"].clone();
+    let disk = told(&[&["disk", "list"], &here[..]].concat())[0]["disk"].clone();
     let disk = disk.as_str().expect("an id");
     let began = env.now();
     let (code, out, error) = ends(&[&["disk", "drain", disk, "--wait"], &here[..]].concat());
-    assert!(env.now().since(began) < AT_ONCE);
+    assert!(env.now().since(began) < PATIENCE);
     assert_eq!((code, out.as_str()), (Some(8), ""), "{error}");
     for words in ["needs 2 disks and 1 are left", &format!("`ashlar admin disk serve {disk}`")] {
         assert!(error.contains(words), "{error}");
     }
-    let serves = told(&[&["disk", "serve", disk, "--json"], &here[..]].concat());
+    let serves = told(&[&["disk", "serve", disk], &here[..]].concat());
     assert_eq!((&serves["id"], &serves["intent"]), (&disk.into(), &"serve".into()));
-    let drains = told(&[&["disk", "drain", disk, "--json"], &here[..]].concat());
+    let drains = told(&[&["disk", "drain", disk], &here[..]].concat());
     assert_eq!(
         (&drains["intent"], &drains["short_of_disks"][0]["disks_needed"]),
         (&"drain".into(), &2.into())
     );
     assert!(drains["slots"].as_u64().is_some_and(|slots| slots > 0), "{drains}");
-    told(&[&["disk", "serve", disk, "--json"], &here[..]].concat());
+    told(&[&["disk", "serve", disk], &here[..]].concat());
 }
 
 /// Without a worker nothing moves.
@@ -115,37 +50,33 @@ async fn a_drain_is_waited_for_no_longer_than_said() {
     let [metadata, chunk] = [free_address(&env).await, free_address(&env).await];
     let [health, other] = [free_address(&env).await, free_address(&env).await];
     let database = format!("sqlite:{}", at("metadata.db"));
-    let _metadata = start(&[
-        "metadata",
-        "--database-url",
-        &database,
-        "--listen",
-        &metadata,
-        "--health-listen",
-        &health,
-        "--standard-coding",
-        "1+1",
-    ]);
+    let _metadata = Service::start(
+        folder.path(),
+        &[
+            "metadata",
+            "--database-url",
+            &database,
+            "--listen",
+            &metadata,
+            "--health-listen",
+            &health,
+            "--standard-coding",
+            "1+1",
+        ],
+    );
     let data = [at("1"), at("2"), at("3")].join(",");
-    let _chunk = start(&[
-        "chunk",
-        "--data",
-        &data,
-        "--metadata",
-        &metadata,
-        "--listen",
-        &chunk,
-        "--health-listen",
-        &other,
-    ]);
-    let here = ["--metadata", &metadata, "--cluster-secret", CLUSTER_SECRET];
+    let _chunk = Service::start(
+        folder.path(),
+        &["chunk", "--data", &data, "--metadata", &metadata, "--listen", &chunk, "--health-listen", &other],
+    );
+    let here = ["--metadata", &metadata, "--cluster-secret", SECRET];
     let full = || -> Option<String> {
         let (_, out, _) = ends(&[&["disk", "list", "--json"], &here[..]].concat());
         let disks: Value = serde_json::from_str(&out).ok()?;
         let used = disks.as_array()?.iter().find(|disk| disk["groups"].as_u64() > Some(0))?;
         (disks.as_array()?.len() == 3).then(|| used["disk"].as_str().map(str::to_owned))?
     };
-    until(&env, "no group is on a disk", || full().is_some()).await;
+    wait_for(&env, "a group on a disk", async || full().is_some()).await;
     let disk = full().expect("a disk with groups");
     let waiting = ["disk", "drain", &disk, "--wait", "--timeout", "1", "--json"];
     let (code, out, error) = ends(&[&waiting, &here[..]].concat());
@@ -157,7 +88,7 @@ async fn a_drain_is_waited_for_no_longer_than_said() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_done_is_no_success_and_nothing_there_is_said() {
     let (env, folder) = (Env::real(), tempfile::tempdir().expect("a folder"));
-    let (_server, data, _) = store(&env, &folder).await;
+    let (_server, data) = store(&env, &folder).await;
     let here = ["--data", data.as_str()];
     let (code, _, error) = ends(&[&["limit", "remove", "--user", "ann"], &here[..]].concat());
     assert!(code == Some(1) && error.contains("no limit of a user ann"), "{error}");
@@ -230,10 +161,12 @@ async fn a_listener_of_clients_with_a_certificate_is_asked_for_its_health() {
         let (env, folder) = (Env::real(), tempfile::tempdir().expect("a folder"));
         let (chain, key) = certificate(&env, &folder, is_ca);
         let (data, listen) = (folder.path().join("data").display().to_string(), free_address(&env).await);
-        let _server = start(&["server", &data, "--listen", &listen, "--tls-cert", &chain, "--tls-key", &key]);
+        let _server = Service::start(
+            folder.path(),
+            &["server", &data, "--listen", &listen, "--tls-cert", &chain, "--tls-key", &key],
+        );
         let ready = format!("https://{listen}/health/ready");
-        until(&env, "the server does not come", || ends(&["health", "--insecure", &ready]).0 == Some(0))
-            .await;
+        wait_for(&env, "the server", async || ends(&["health", "--insecure", &ready]).0 == Some(0)).await;
         let (code, _, error) = ends(&["health", "--ca", &chain, &ready]);
         assert_eq!(code, Some(i32::from(!is_good)), "{error}");
         let (code, _, error) = ends(&["health", &ready]);

@@ -1,75 +1,16 @@
 //! Every command of `ashlar admin` that tells something tells it to programs too, as JSON.
 
-use std::{
-    collections::BTreeSet,
-    net::SocketAddr,
-    path::Path,
-    process::{Child, Command, Output, Stdio},
-    time::Duration,
-};
+use std::{collections::BTreeSet, path::Path};
 
 use bytes::Bytes;
 use env::Env;
-use http::{HeaderMap, Method};
-use s3_client::{Call, Client, Connect, Endpoint, RequestBody};
+use http::Method;
 use serde_json::Value;
 
-const ACCESS_KEY: &str = "AKIDPROGRAMS";
-const SECRET_KEY: &str = "programssecret0123";
+use crate::process::{ACCESS_KEY, SECRET_KEY, access, send, server, told};
 
 /// Commands that tell nothing but that something is done, or how it went by their exit status.
 const TELL_NOTHING: &[&str] = &["health", "support"];
-
-struct Server(Child);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // The test is over either way.
-        let _ = self.0.kill().and_then(|()| self.0.wait());
-    }
-}
-
-fn program(words: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ashlar"));
-    command.args(words).env_clear();
-    command.env("ASHLAR_ROOT_USER", ACCESS_KEY).env("ASHLAR_ROOT_PASSWORD", SECRET_KEY);
-    command
-}
-
-fn run(words: &[&str]) -> Output {
-    program(words).output().expect("the program runs")
-}
-
-async fn free_address(env: &Env) -> String {
-    let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    let listener = env.listen(any).await.expect("a free port");
-    listener.local_address().expect("an address").to_string()
-}
-
-async fn start(env: &Env, data: &str, listen: &str) -> Server {
-    let mut starting = program(&["server", data, "--listen", listen]);
-    let server = Server(starting.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts"));
-    let ready = format!("http://{listen}/health/ready");
-    let deadline = env.now().after(Duration::from_secs(60));
-    while !run(&["admin", "health", &ready]).status.success() {
-        assert!(env.now() < deadline, "the server does not come");
-        env.sleep(Duration::from_millis(50)).await;
-    }
-    server
-}
-
-async fn make_bucket(env: &Env, address: &str) {
-    let connect = Connect::new(sigv4::Credentials {
-        access_key_id: ACCESS_KEY.to_owned(),
-        secret_access_key: SECRET_KEY.to_owned(),
-        session_token: None,
-    });
-    let endpoint = Endpoint::parse(&format!("http://{address}")).expect("an address makes an endpoint");
-    let access = connect.access(env, endpoint).await.expect("plain HTTP needs no certificates");
-    let (target, body) = ("/album".to_owned(), RequestBody::Bytes(Bytes::new()));
-    let call = Call { method: Method::PUT, target, headers: HeaderMap::new(), body };
-    Client::new(&access).send(call, None).await.expect("a bucket is made");
-}
 
 /// The commands below `ashlar admin` that have none below them, in words, by whether they take `--json`.
 fn leaves(command: &clap::Command, words: &str, found: &mut BTreeSet<(String, bool)>) {
@@ -84,23 +25,14 @@ fn leaves(command: &clap::Command, words: &str, found: &mut BTreeSet<(String, bo
     }
 }
 
-/// What a command prints, which is JSON and nothing else.
-fn told(words: &[&str]) -> Value {
-    let words = [&["admin"], words, &["--json"]].concat();
-    let output = run(&words);
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_str(&text).unwrap_or_else(|error| unreachable!("{words:?}: {error}: {text}"))
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_commands_tell_can_be_read_by_programs() {
     let env = Env::real();
     let folder = tempfile::tempdir().expect("a folder");
     let at = |name: &str| folder.path().join(name).display().to_string();
-    let (data, listen) = (at("data"), free_address(&env).await);
-    let server = start(&env, &data, &listen).await;
-    make_bucket(&env, &listen).await;
+    let data = at("data");
+    let (server, listen) = server(&env, folder.path(), &[&data]).await;
+    send(&access(&env, &listen).await, Method::PUT, "/album", Bytes::new()).await.expect("a bucket is made");
 
     let mut seen = BTreeSet::new();
     let mut look = |name: &str, more: &[&str]| {

@@ -3,8 +3,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     convert::Infallible,
-    path::Path,
-    process::{Child, Command, Stdio},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -20,68 +18,11 @@ use opentelemetry_proto::tonic::{
     trace::v1::{Span, span::SpanKind},
 };
 use prost::Message;
-use s3_client::{Access, Answer, Call, Client, Connect, Endpoint, Failure, RequestBody};
+use s3_client::{Access, Answer, Failure};
 use service_kit::{HttpLimits, HttpServer, ShutdownTrigger, shutdown_channel};
 use tempfile::TempDir;
 
-const SECRET: &str = "0123456789abcdef0123456789abcdef";
-const ACCESS_KEY: &str = "accesskey";
-const SECRET_KEY: &str = "secretkey0123456";
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A process that is killed when the test ends.
-struct Service(Child);
-
-impl Service {
-    fn start(folder: &Path, words: &[&str]) -> Self {
-        #[expect(clippy::disallowed_methods, reason = "a process writes to the log itself")]
-        let log = std::fs::File::create(folder.join(format!("{}.log", words[0])));
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ashlar"));
-        command.args(words).env_clear().env("ASHLAR_CLUSTER_SECRET", SECRET);
-        command.env("ASHLAR_ROOT_USER", ACCESS_KEY).env("ASHLAR_ROOT_PASSWORD", SECRET_KEY);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log.expect("a log can be written"));
-        Self(command.spawn().expect("the program starts"))
-    }
-
-    /// Ends it in order.
-    async fn stop(mut self, env: &Env) {
-        let id = self.0.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().is_ok_and(|status| status.success()));
-        wait_for(env, "the end of a service", async || self.0.try_wait().expect("it can be asked").is_some())
-            .await;
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-async fn wait_for(env: &Env, what: &str, mut done: impl AsyncFnMut() -> bool) {
-    let deadline = env.now().after(PATIENCE);
-    while !done().await {
-        assert!(env.now() < deadline, "{what} does not come");
-        env.sleep(Duration::from_millis(50)).await;
-    }
-}
-
-async fn free_address(env: &Env) -> String {
-    let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-    let listener = env.listen(any).await.expect("loopback has a free port");
-    listener.local_address().expect("a listener has an address").to_string()
-}
-
-async fn access(env: &Env, address: &str) -> Access {
-    let connect = Connect::new(sigv4::Credentials {
-        access_key_id: ACCESS_KEY.to_owned(),
-        secret_access_key: SECRET_KEY.to_owned(),
-        session_token: None,
-    });
-    let endpoint = Endpoint::parse(&format!("http://{address}")).expect("an address makes an endpoint");
-    connect.access(env, endpoint).await.expect("plain HTTP needs no certificates")
-}
+use crate::process::{Service, access, free_address, log_of, send_with, wait_for};
 
 async fn send(
     access: &Access,
@@ -94,8 +35,7 @@ async fn send(
     if let Some(traceparent) = traceparent {
         headers.insert("traceparent", HeaderValue::from_str(traceparent).expect("a header"));
     }
-    let body = RequestBody::Bytes(Bytes::copy_from_slice(body));
-    Client::new(access).send(Call { method, target: target.to_owned(), headers, body }, None).await
+    send_with(access, method, target, Bytes::copy_from_slice(body), headers).await
 }
 
 /// A span, and the service that sent it.
@@ -199,9 +139,9 @@ async fn a_put_is_followed_from_its_client_to_the_disks() {
     let path = |name: &str| folder.path().join(name).display().to_string();
     let (metadata, chunk, gateway) =
         (free_address(&env).await, free_address(&env).await, free_address(&env).await);
+    let health = [free_address(&env).await, free_address(&env).await, free_address(&env).await];
     let database = format!("sqlite:{}", path("metadata.sqlite"));
     let data = [path("1"), path("2"), path("3")].join(",");
-    let any = "127.0.0.1:0";
     let words: [&[&str]; 3] = [
         &["metadata", "--listen", &metadata, "--database-url", &database, "--standard-coding", "2+1"],
         &["chunk", "--listen", &chunk, "--metadata", &metadata, "--data", &data],
@@ -217,9 +157,12 @@ async fn a_put_is_followed_from_its_client_to_the_disks() {
             "json",
         ],
     ];
-    let export = ["--health-listen", any, "--otlp-endpoint", &collector.url, "--trace-sample", "0"];
-    let mut services: Vec<Service> =
-        words.iter().map(|words| Service::start(folder.path(), &[words, &export[..]].concat())).collect();
+    let export = ["--otlp-endpoint", &collector.url, "--trace-sample", "0"];
+    let start = |(words, health): (&&[&str], &String)| {
+        let words = [words, &["--health-listen", health][..], &export[..]].concat();
+        Service::start(folder.path(), &words)
+    };
+    let mut services: Vec<Service> = words.iter().zip(&health).map(start).collect();
     let front = access(&env, &gateway).await;
     let body = vec![7; 300_000];
     wait_for(&env, "the cluster", async || {
@@ -304,8 +247,7 @@ async fn a_put_is_followed_from_its_client_to_the_disks() {
     }
 
     // Log lines say which request and which trace they are about.
-    #[expect(clippy::disallowed_methods, reason = "a test reads the log itself")]
-    let log = std::fs::read_to_string(folder.path().join("gateway.log")).unwrap();
+    let log = log_of(folder.path(), "gateway");
     let lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     let of_request: Vec<_> = lines.filter(|line| line["span"]["request_id"] == request_id.as_str()).collect();
     assert!(of_request.iter().any(|line| line["message"] == "answered"), "{log}");
@@ -387,8 +329,7 @@ async fn a_collector_that_never_answers_holds_nothing_up() {
     server.stop(&env).await;
     let took = env.now().since(stopping);
     assert!(took < Duration::from_secs(25), "{took:?}");
-    #[expect(clippy::disallowed_methods, reason = "a test reads the log itself")]
-    let log = std::fs::read_to_string(folder.path().join("server.log")).unwrap();
+    let log = log_of(folder.path(), "server");
     assert_eq!(log.matches("the collector takes no spans").count(), 1, "{log}");
 }
 

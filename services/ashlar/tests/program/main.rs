@@ -1,0 +1,12 @@
+//! The program as it is run: services and operators' commands, each a process of its own.
+
+mod access_log;
+mod admin_json;
+mod admin_words;
+mod metrics;
+mod metrics_export;
+mod mutual_tls;
+mod process;
+mod s3_medium;
+mod support;
+mod traces;
