@@ -1,6 +1,6 @@
 """Tests the alerts of deploy/monitoring by promtool, and holds alerts and dashboards against docs/metrics.md, and alerts,
 runbooks and the commands in them against each other. Holds docker-compose.observability.yml against docker-compose.yml by Compose itself, and
-has Prometheus run by the settings that it gives, scraping a server that stands for each service. What needs target/debug/ashlar, Compose or root is
+has Prometheus run by the settings that it gives, scraping a server that stands for each service, whose OpenMetrics a strict reader takes, too. What needs target/debug/ashlar, Compose or root is
 tried when that is there.
 
 Usage: tests/monitoring/run [--help]
@@ -19,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 
@@ -29,6 +30,8 @@ if "--help" in sys.argv[1:]:
 sys.path.insert(1, str(pathlib.Path(__file__).resolve().parent.parent / "lib"))
 
 import yaml
+from prometheus_client import parser as prometheus_text
+from prometheus_client.openmetrics import parser as openmetrics
 
 from processes import Server, free_port
 from report import NotRun, Report, expect
@@ -211,6 +214,11 @@ def settings(name):
     return yaml.safe_load((MONITORING / name).read_text(encoding="utf-8"))
 
 
+def added():
+    """The services of docker-compose.observability.yml as they are written there."""
+    return yaml.safe_load((ROOT / "docker-compose.observability.yml").read_text(encoding="utf-8"))["services"]
+
+
 def found_by():
     """How Prometheus finds whom it asks: names, each of all containers of a service, and the port."""
     return settings("prometheus.yml")["scrape_configs"][0]["dns_sd_configs"][0]
@@ -271,7 +279,16 @@ def run_compose(report):
         sources = settings("grafana/datasources.yml")["datasources"]
         expect(kinds - {source["type"] for source in sources}, set(), "kinds that are missing")
         hosts = {re.match(r"http://(\w+):", source["url"])[1] for source in sources}
-        expect(hosts - set(yaml.safe_load((ROOT / "docker-compose.observability.yml").read_text(encoding="utf-8"))["services"]), set(), "hosts that there are not")
+        expect(hosts - set(added()), set(), "hosts that there are not")
+        links = [link for source in sources for link in source.get("jsonData", {}).get("exemplarTraceIdDestinations", [])]
+        expect([link["name"] for link in links], ["trace_id"], "the label of exemplars that leads to traces")
+        expect({link["datasourceUid"] for link in links} - {source["uid"] for source in sources}, set(), "where they are looked for and is nothing")
+    with report.case("panels of durations whose histograms have exemplars ask for these, and no others"):
+        for name, dashboard in dashboards().items():
+            for panel in dashboard["panels"]:
+                for target in panel.get("targets", []):
+                    has = re.search(r"histogram_quantile.*_(request|call|commit|statement)_duration_seconds_bucket", target["expr"]) is not None
+                    expect(target.get("exemplar", False), has, f"{name}: {panel['title']}")
 
 
 def run_prometheus(report):
@@ -331,8 +348,11 @@ def scrape(folder):
     names = Names(address)
     names.start()
     environment = {"PATH": os.environ["PATH"], "ASHLAR_LISTEN": f"127.0.0.1:{s3}"}
-    server = Server("server", [PROGRAM, "server", folder / "data", "--health-listen", f"{address}:9090"], environment, folder / "server.log")
-    inside = f"mount --bind {resolvers} /etc/resolv.conf && exec prometheus --config.file={MONITORING / 'prometheus.yml'} --web.listen-address=127.0.0.1:{port} --storage.tsdb.path={folder / 'tsdb'}"
+    # Every request is recorded; nobody takes what is.
+    traced = ["--otlp-endpoint", f"http://127.0.0.1:{free_port()}", "--trace-sample", "1"]
+    server = Server("server", [PROGRAM, "server", folder / "data", "--health-listen", f"{address}:9090", *traced], environment, folder / "server.log")
+    features = [word for word in added()["prometheus"]["command"] if word.startswith("--enable-feature=")]
+    inside = f"mount --bind {resolvers} /etc/resolv.conf && exec prometheus --config.file={MONITORING / 'prometheus.yml'} --web.listen-address=127.0.0.1:{port} --storage.tsdb.path={folder / 'tsdb'} {' '.join(features)}"
     prometheus = Server("prometheus", ["unshare", "--mount", "sh", "-c", inside], {"PATH": os.environ["PATH"]}, folder / "prometheus.log")
     server.start()
     try:
@@ -357,11 +377,52 @@ def scrape(folder):
                 expect(ask(port, f"/api/v1/query?query={urllib.parse.quote(query)}")["resultType"], "vector", title)
         seen = ask(port, "/api/v1/query?query=count(ashlar_build_info)")["result"][0]["value"][1]
         expect(seen, "1", "services that are seen")
+        expect_exemplars(port, f"http://127.0.0.1:{s3}/")
+        expect_openmetrics(f"http://{address}:9090/metrics")
     finally:
         names.socket.close()
         for one in (prometheus, server):
             if one.process is not None:
                 one.stop()
+
+
+def expect_openmetrics(url):
+    """Fails where the strictest reader of OpenMetrics finds fault, or sees something else than a reader of plain text."""
+    def told(accept):
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(urllib.request.Request(url, headers={"Accept": accept}), timeout=10) as answer:
+            return answer.headers["Content-Type"].split(";")[0], answer.read().decode()
+    kind, text = told("application/openmetrics-text;version=1.0.0")
+    expect(kind, "application/openmetrics-text", "what it is in")
+    families = {family.name: family for family in openmetrics.text_string_to_metric_families(text)}
+    expect(len(families) > 50, True, f"whether all is there: {len(families)} metrics")
+    named = [sample.exemplar for family in families.values() for sample in family.samples if sample.exemplar]
+    expect({tuple(exemplar.labels) for exemplar in named}, {("trace_id", "span_id")}, "labels of exemplars")
+    kind, text = told("text/plain")
+    expect(kind, "text/plain", "what it is in for others")
+    plain = {family.name: family for family in prometheus_text.text_string_to_metric_families(text)}
+    expect({name: family.type for name, family in families.items()}, {name: family.type for name, family in plain.items()}, "metrics")
+    expect({family.name: family.documentation for family in families.values()}, {family.name: family.documentation for family in plain.values()}, "what they mean")
+    units = {name: family.unit for name, family in families.items() if family.unit}
+    expect(units["ashlar_s3_request_duration_seconds"], "seconds", "a unit")
+    expect(all(name.endswith(f"_{unit}") for name, unit in units.items()), True, f"units: {units}")
+
+
+def expect_exemplars(port, s3):
+    """Fails unless Prometheus has the trace of a request."""
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with contextlib.suppress(urllib.error.HTTPError):
+        opener.open(urllib.request.Request(s3, headers={"traceparent": f"00-{trace}-00f067aa0ba902b7-01"}), timeout=10).close()
+    query = urllib.parse.urlencode({"query": "ashlar_s3_request_duration_seconds_bucket", "start": time.time() - 600, "end": time.time() + 600})
+    deadline = time.monotonic() + 60
+    while True:
+        found = ask(port, f"/api/v1/query_exemplars?{query}")
+        named = [exemplar["labels"]["trace_id"] for series in found for exemplar in series["exemplars"]]
+        if trace in named:
+            return
+        expect(time.monotonic() < deadline, True, f"whether the exemplar is there within a minute: {named}")
+        time.sleep(0.5)
 
 
 def main():

@@ -56,7 +56,7 @@ pub async fn answer_health<B>(
     if let Some(answer) = health_response(path, readiness).await {
         return answer;
     }
-    let status = match metrics.response(path).await {
+    let status = match metrics.response(path, request.headers()).await {
         Some(answer) if may_ask(request, &[Role::Monitor, Role::Admin]) => return answer,
         Some(_) => StatusCode::FORBIDDEN,
         None => StatusCode::NOT_FOUND,

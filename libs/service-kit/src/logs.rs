@@ -91,6 +91,6 @@ mod tests {
         let span = tracing::error_span!(target: telemetry::TRACE, "call");
         assert!(span.is_disabled());
         telemetry::trace::carry(&span, |name, value| unreachable!("{name}: {value}"));
-        assert_eq!(telemetry::trace::recorded_id(&span), None);
+        assert_eq!(telemetry::trace::recorded(&span), None);
     }
 }

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use env::Env;
 use http_body_util::Full;
 use hyper::{
-    Response,
-    header::{CONTENT_TYPE, HeaderValue},
+    HeaderMap, Response,
+    header::{ACCEPT, CONTENT_TYPE, HeaderValue},
 };
 use telemetry::{Samples, Source, metrics};
 
@@ -15,6 +15,9 @@ use crate::process::Usage;
 
 /// What the answer is in.
 const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// What it is in for whoever would rather have that.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 metrics! {
     BUILD: gauge("ashlar_build_info", ["service", "version"], "Always 1: which service this is, and its version.");
@@ -61,15 +64,48 @@ impl Metrics {
         samples
     }
 
-    /// The answer to `/metrics`, or `None` for any other path.
-    pub async fn response(&self, path: &str) -> Option<Response<Full<Bytes>>> {
+    /// The answer to a request with these headers for `/metrics`, or `None` for any other path.
+    pub async fn response(&self, path: &str, headers: &HeaderMap) -> Option<Response<Full<Bytes>>> {
         if path != "/metrics" {
             return None;
         }
-        let mut response = Response::new(Full::new(Bytes::from(self.read().await.text())));
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(TEXT_FORMAT));
+        let samples = self.read().await;
+        let (text, format) = match takes_open_metrics(headers) {
+            true => (samples.open_metrics(), OPEN_METRICS),
+            false => (samples.text(), TEXT_FORMAT),
+        };
+        let mut response = Response::new(Full::new(Bytes::from(text)));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(format));
         Some(response)
     }
+}
+
+/// Whether whoever asks would rather have OpenMetrics, in the version that there is, than plain text. Wildcards ask for no more than
+/// they always got. Source: RFC 9110, the section "Accept".
+fn takes_open_metrics(headers: &HeaderMap) -> bool {
+    let ranges = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let (mut open_metrics, mut plain) = (0.0, 0.0);
+    for range in ranges.flat_map(|ranges| ranges.split(',')) {
+        let mut parts = range.split(';').map(str::trim);
+        let kind = parts.next().unwrap_or_default();
+        let (mut weight, mut version) = (1.0, None);
+        for (name, value) in parts.filter_map(|part| part.split_once('=')) {
+            match name.trim().to_ascii_lowercase().as_str() {
+                // What is no number asks for nothing.
+                "q" => weight = value.trim().parse::<f32>().unwrap_or(0.0),
+                "version" => version = Some(value.trim().trim_matches('"')),
+                _ => {}
+            }
+        }
+        if kind.eq_ignore_ascii_case("text/plain") {
+            plain = weight.max(plain);
+        } else if kind.eq_ignore_ascii_case("application/openmetrics-text")
+            && version.is_none_or(|version| version == "1.0.0")
+        {
+            open_metrics = weight.max(open_metrics);
+        }
+    }
+    open_metrics > 0.0 && open_metrics >= plain
 }
 
 fn tell(usage: &Usage, samples: &mut Samples) {
@@ -83,5 +119,49 @@ fn tell(usage: &Usage, samples: &mut Samples) {
     }
     if let Some(most) = usage.files_max {
         samples.add(&FILES_MAX, &[], most);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::{
+        HeaderMap,
+        header::{ACCEPT, HeaderValue},
+    };
+
+    use super::takes_open_metrics;
+
+    #[test]
+    fn openmetrics_is_for_whoever_would_rather_have_it() {
+        let takes = |accept: &[&'static str]| {
+            let values = accept.iter().map(|value| (ACCEPT, HeaderValue::from_static(value)));
+            takes_open_metrics(&values.collect::<HeaderMap>())
+        };
+        for asked in [
+            // Prometheus 2, and 3.
+            &[
+                "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,\
+               text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+            ][..],
+            &["application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,\
+               application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;q=0.3,*/*;q=0.1"],
+            &["application/openmetrics-text"],
+            &["text/html", "Application/OpenMetrics-Text; Version=\"1.0.0\"; Q=0.2"],
+        ] {
+            assert!(takes(asked), "{asked:?}");
+        }
+        for asked in [
+            &[][..],
+            &["*/*"],
+            &["application/*"],
+            &["text/plain"],
+            &["application/openmetrics-text;version=0.0.1"],
+            &["application/openmetrics-text;q=0"],
+            &["application/openmetrics-text;q=much"],
+            &["application/openmetrics-text;q=0.4,text/plain;q=0.5"],
+            &["application/openmetrics-text;q=NaN"],
+        ] {
+            assert!(!takes(asked), "{asked:?}");
+        }
     }
 }

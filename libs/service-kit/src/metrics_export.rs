@@ -59,7 +59,7 @@ impl MetricsExport {
 
     /// Sends at each interval, and once more when the stop begins.
     async fn run(self, metrics: Metrics, stopped: Shutdown) {
-        let reached = Reached::new();
+        let (reached, mut told) = (Reached::new(), 0);
         let mut due = self.env.now().after(self.interval);
         while !stopped.has_begun() {
             tokio::select! {
@@ -68,16 +68,19 @@ impl MetricsExport {
             }
             due = self.env.now().after(self.interval);
             tokio::select! {
-                () = self.export(&metrics, &reached) => {}
+                () = self.export(&metrics, &reached, &mut told) => {}
                 () = stopped.begun() => break,
             }
         }
-        self.export(&metrics, &reached).await;
+        self.export(&metrics, &reached, &mut told).await;
     }
 
-    async fn export(&self, metrics: &Metrics, reached: &Reached) {
+    /// Sends what is counted now. `told` is as of when that was told last.
+    async fn export(&self, metrics: &Metrics, reached: &Reached, told: &mut u64) {
+        // Before anything is read, so that no exemplar falls between two batches.
+        let reading = now(&self.env);
         let samples = metrics.read().await;
-        let times = Times { from: self.started, to: now(&self.env).max(self.started) };
+        let times = Times { from: self.started, to: now(&self.env).max(self.started), told: *told };
         let body = Bytes::from(request(&samples, &self.origin, times).encode_to_vec());
         drop(samples);
         let answer = match self.env.timeout(EXPORT_TIMEOUT, self.send(body)).await {
@@ -86,6 +89,9 @@ impl MetricsExport {
         };
         let problem =
             problem(&answer).or_else(|| answer.ok().and_then(|answer| rejected(answer.into_body())));
+        if problem.is_none() {
+            *told = reading;
+        }
         if reached.note(problem.is_none()) {
             let collector = &self.collector;
             match problem {

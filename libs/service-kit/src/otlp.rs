@@ -6,8 +6,8 @@ use opentelemetry_proto::tonic::{
     collector::metrics::v1::ExportMetricsServiceRequest,
     common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value},
     metrics::v1::{
-        AggregationTemporality, Gauge, Histogram, HistogramDataPoint, Metric, NumberDataPoint,
-        ResourceMetrics, ScopeMetrics, Sum, metric::Data, number_data_point,
+        AggregationTemporality, Exemplar, Gauge, Histogram, HistogramDataPoint, Metric, NumberDataPoint,
+        ResourceMetrics, ScopeMetrics, Sum, exemplar, metric::Data, number_data_point,
     },
     resource::v1::Resource,
 };
@@ -22,6 +22,8 @@ pub(crate) struct Times {
     pub(crate) from: u64,
     /// As of when they are told.
     pub(crate) to: u64,
+    /// As of when they were told before: what was observed until then is no exemplar any more.
+    pub(crate) told: u64,
 }
 
 /// Everything that was counted, as one request to a collector.
@@ -104,7 +106,20 @@ fn histogram_point(metric: &telemetry::Metric, series: &Series, times: Times) ->
         sum: Some(reading.sum),
         bucket_counts: reading.counts.clone(),
         explicit_bounds: reading.bounds.clone(),
+        exemplars: reading.exemplars.iter().filter_map(|exemplar| exemplar_of(exemplar, times)).collect(),
         ..HistogramDataPoint::default()
+    })
+}
+
+fn exemplar_of(exemplar: &telemetry::Exemplar, times: Times) -> Option<Exemplar> {
+    let telemetry::Exemplar { value, within, at_ms, .. } = exemplar;
+    let at = u64::try_from(*at_ms).unwrap_or(0).saturating_mul(1_000_000);
+    (at >= times.told).then(|| Exemplar {
+        time_unix_nano: at,
+        trace_id: within.trace.to_bytes().to_vec(),
+        span_id: within.span.to_bytes().to_vec(),
+        value: Some(exemplar::Value::AsDouble(*value)),
+        ..Exemplar::default()
     })
 }
 
@@ -119,9 +134,12 @@ fn pair_of(key: &str, value: &str) -> KeyValue {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use env::Env;
-    use opentelemetry_proto::tonic::metrics::v1::{metric::Data, number_data_point::Value};
-    use telemetry::{Counter, Histogram, Metric, Samples};
+    use opentelemetry::trace::{SpanId, TraceId};
+    use opentelemetry_proto::tonic::metrics::v1::{exemplar, metric::Data, number_data_point::Value};
+    use telemetry::{Counter, Histogram, Metric, Samples, trace::Recorded};
 
     use super::{Times, request};
     use crate::Origin;
@@ -132,18 +150,44 @@ mod tests {
     static USED: Metric = Metric::gauge("used_ratio", &[], "Used.");
     static TOOK: Metric = Metric::histogram("took_seconds", &[], "Took.");
 
+    const TIMES: Times = Times { from: 5, to: 9, told: 0 };
+
+    #[test]
+    fn exemplars_are_told_once() {
+        let histogram = Histogram::seconds();
+        let within = Recorded { trace: TraceId::from(7), span: SpanId::from(3) };
+        histogram.took_within(Duration::from_millis(1), Some(within), || 4);
+        histogram.took_within(Duration::from_secs(1), Some(within), || 6);
+        let mut samples = Samples::default();
+        samples.add_histogram(&TOOK, &[], &histogram);
+        let told = |told| {
+            let times = Times { told, ..TIMES };
+            let request = request(&samples, &Origin::new(&Env::real(), "chunk"), times);
+            let metric = &request.resource_metrics[0].scope_metrics[0].metrics[0];
+            let Some(Data::Histogram(took)) = &metric.data else { unreachable!("a histogram is one") };
+            took.data_points[0].exemplars.clone()
+        };
+        assert_eq!((told(4_000_000).len(), told(6_000_001).len()), (2, 0));
+        let [last] = &told(5_000_000)[..] else { unreachable!("one was not told") };
+        assert_eq!((last.time_unix_nano, &last.value), (6_000_000, &Some(exemplar::Value::AsDouble(1.0))));
+        assert_eq!(
+            (last.trace_id.len(), last.trace_id[15], last.span_id.len(), last.span_id[7]),
+            (16, 7, 8, 3)
+        );
+    }
+
     #[test]
     fn metrics_keep_names_units_and_values() {
         let (counter, histogram) = (Counter::default(), Histogram::seconds());
         counter.add(3);
-        histogram.took(std::time::Duration::from_millis(1));
+        histogram.took(Duration::from_millis(1));
         let mut samples = Samples::default();
         samples.add(&CALLS, &["get"], &counter);
         samples.add(&FREE, &[], -7_i64);
         samples.add(&SPENT, &[], 0.5);
         samples.add(&USED, &[], u64::MAX);
         samples.add_histogram(&TOOK, &[], &histogram);
-        let request = request(&samples, &Origin::new(&Env::real(), "chunk"), Times { from: 5, to: 9 });
+        let request = request(&samples, &Origin::new(&Env::real(), "chunk"), TIMES);
         let [of_resource] = &request.resource_metrics[..] else { unreachable!("one resource") };
         let metrics = &of_resource.scope_metrics[0].metrics;
         let units: Vec<_> =

@@ -1,9 +1,14 @@
 //! What is counted with: atomics.
 
 use std::{
-    sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
+    sync::{
+        Mutex, OnceLock, PoisonError,
+        atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
+
+use crate::trace::Recorded;
 
 /// Upper bounds of buckets of durations, in nanoseconds: from half a millisecond to a minute.
 const DURATIONS: &[u64] = &[
@@ -118,6 +123,16 @@ pub struct Histogram {
     scale: f64,
     buckets: [AtomicU64; BUCKETS_MAX],
     sum: AtomicU64,
+    /// Of each bucket, what was observed last in a recorded trace. There are none before the first.
+    kept: OnceLock<Box<[Mutex<Option<Kept>>; BUCKETS_MAX]>>,
+}
+
+/// A value that was observed in a recorded trace.
+#[derive(Debug, Clone, Copy)]
+struct Kept {
+    value: u64,
+    within: Recorded,
+    at_ms: i64,
 }
 
 impl Histogram {
@@ -137,31 +152,68 @@ impl Histogram {
     }
 
     fn new(bounds: &'static [u64], scale: f64) -> Self {
-        Self { bounds, scale, buckets: Default::default(), sum: AtomicU64::new(0) }
+        Self { bounds, scale, buckets: Default::default(), sum: AtomicU64::new(0), kept: OnceLock::new() }
     }
 
     /// Something took so long.
     pub fn took(&self, duration: Duration) {
-        self.observe(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
+        self.observe(nanoseconds(duration));
+    }
+
+    /// Something took so long, which is kept as an exemplar if it is part of a recorded trace: until something else of such a
+    /// trace is in the same bucket. Only then the wall clock is asked for the milliseconds since the Unix epoch.
+    pub fn took_within(
+        &self,
+        duration: Duration,
+        within: Option<Recorded>,
+        wall_clock_ms: impl FnOnce() -> i64,
+    ) {
+        let value = nanoseconds(duration);
+        self.observe(value);
+        let Some(within) = within else { return };
+        let kept = self.kept.get_or_init(Box::default);
+        // Nobody waits: whoever has it keeps one as good, or reads.
+        if let Ok(mut kept) = kept[self.bucket_of(value)].try_lock() {
+            *kept = Some(Kept { value, within, at_ms: wall_clock_ms() });
+        }
     }
 
     /// There were so many of something.
     pub fn observe(&self, value: u64) {
-        let bucket = self.bounds.partition_point(|bound| *bound < value);
-        self.buckets[bucket].fetch_add(1, Relaxed);
+        self.buckets[self.bucket_of(value)].fetch_add(1, Relaxed);
         self.sum.fetch_add(value, Relaxed);
+    }
+
+    fn bucket_of(&self, value: u64) -> usize {
+        self.bounds.partition_point(|bound| *bound < value)
     }
 
     /// What was observed.
     pub fn read(&self) -> Reading {
+        // Before the buckets, so that none has an exemplar and no value.
+        let exemplars = self.exemplars();
         let counts: Vec<u64> =
             self.buckets[..=self.bounds.len()].iter().map(|bucket| bucket.load(Relaxed)).collect();
         Reading {
             bounds: self.bounds.iter().map(|bound| *bound as f64 / self.scale).collect(),
             counts,
             sum: self.sum.load(Relaxed) as f64 / self.scale,
+            exemplars,
         }
     }
+
+    fn exemplars(&self) -> Vec<Exemplar> {
+        let kept = self.kept.get().into_iter().flat_map(|kept| kept.iter().enumerate());
+        kept.filter_map(|(bucket, kept)| {
+            let Kept { value, within, at_ms } = (*kept.lock().unwrap_or_else(PoisonError::into_inner))?;
+            Some(Exemplar { bucket, value: value as f64 / self.scale, within, at_ms })
+        })
+        .collect()
+    }
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// What a histogram has observed, in the unit that is shown.
@@ -173,6 +225,21 @@ pub struct Reading {
     pub counts: Vec<u64>,
     /// Sum of all values.
     pub sum: f64,
+    /// Of each bucket at most one, in their order.
+    pub exemplars: Vec<Exemplar>,
+}
+
+/// A value that was observed in a recorded trace, which shows where the time went.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Exemplar {
+    /// The bucket that it is in.
+    pub bucket: usize,
+    /// In the unit that is shown.
+    pub value: f64,
+    /// The trace and the span.
+    pub within: Recorded,
+    /// When it was observed, in milliseconds since the Unix epoch.
+    pub at_ms: i64,
 }
 
 impl Reading {
@@ -186,7 +253,11 @@ impl Reading {
 mod tests {
     use std::time::Duration;
 
-    use super::{BUCKETS_MAX, COUNTS, Counter, DURATIONS, Gauge, Histogram, SHORT_DURATIONS};
+    use opentelemetry::trace::{SpanId, TraceId};
+
+    use super::{
+        BUCKETS_MAX, COUNTS, Counter, DURATIONS, Exemplar, Gauge, Histogram, Recorded, SHORT_DURATIONS,
+    };
 
     #[test]
     fn a_value_is_in_the_bucket_of_the_least_bound_that_is_not_below_it() {
@@ -207,6 +278,39 @@ mod tests {
         assert_eq!(reading.bounds.first(), Some(&0.0005));
         assert_eq!(reading.bounds.last(), Some(&60.0));
         assert_eq!((reading.counts[1], reading.counts.last(), reading.sum), (1, Some(&1), 90.001));
+    }
+
+    #[test]
+    fn the_last_value_of_a_recorded_trace_is_kept_of_each_bucket() {
+        let histogram = Histogram::seconds();
+        let of = |trace, span| Recorded { trace: TraceId::from(trace), span: SpanId::from(span) };
+        let took = |ms, within, at| histogram.took_within(Duration::from_millis(ms), within, || at);
+        took(3, None, 1);
+        assert_eq!((histogram.read().exemplars, histogram.kept.get().is_none()), (vec![], true));
+        took(3, Some(of(7, 1)), 2);
+        took(4, Some(of(8, 2)), 3);
+        took(90_000, Some(of(9, 3)), 4);
+        took(4, None, 5);
+        let reading = histogram.read();
+        let expected = [
+            Exemplar { bucket: 3, value: 0.004, within: of(8, 2), at_ms: 3 },
+            Exemplar { bucket: DURATIONS.len(), value: 90.0, within: of(9, 3), at_ms: 4 },
+        ];
+        assert_eq!(reading.exemplars, expected);
+        assert_eq!((reading.counts[3], reading.count()), (4, 5));
+    }
+
+    #[test]
+    fn no_value_waits_to_be_kept() {
+        let histogram = Histogram::seconds();
+        let within = Recorded { trace: TraceId::from(7), span: SpanId::from(1) };
+        let took = |at| histogram.took_within(Duration::from_millis(3), Some(within), || at);
+        took(1);
+        let reader = histogram.kept.get().expect("one is kept")[3].lock();
+        took(2);
+        drop(reader);
+        let reading = histogram.read();
+        assert_eq!((reading.count(), reading.exemplars[0].at_ms), (2, 1));
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub mod trace;
 
 use async_trait::async_trait;
 
-pub use instrument::{Counter, Gauge, Histogram, Reading, Under};
+pub use instrument::{Counter, Exemplar, Gauge, Histogram, Reading, Under};
 pub use metric::{Kind, Metric};
 pub use samples::{Family, Number, Samples, Series, Value};
 pub use trace::TRACE;

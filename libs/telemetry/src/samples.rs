@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::{Counter, Gauge, Histogram, Kind, Metric, Reading};
+use crate::{Counter, Exemplar, Gauge, Histogram, Kind, Metric, Reading};
 
 /// A number as it is shown.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -151,26 +151,101 @@ impl Samples {
 
     /// The text form for Prometheus. Source: Prometheus, "Exposition formats", the section "Text-based format", version 0.0.4.
     pub fn text(&self) -> String {
+        self.write(Form::Plain)
+    }
+
+    /// The text form of OpenMetrics, which has exemplars. Source: OpenMetrics, version 1.0.0, the section "Text Format".
+    pub fn open_metrics(&self) -> String {
+        self.write(Form::OpenMetrics)
+    }
+
+    fn write(&self, form: Form) -> String {
         let mut out = String::with_capacity(16 << 10);
         for Family { metric, series } in &self.families {
-            let Metric { name, kind, labels, help } = metric;
-            // A string takes whatever is written to it.
-            let _ = writeln!(out, "# HELP {name} {}", help.replace('\\', "\\\\").replace('\n', "\\n"));
-            let _ = writeln!(out, "# TYPE {name} {}", kind.name());
+            form.write_head(&mut out, metric);
             for one in series {
-                let pairs = Pairs(labels, &one.labels);
+                let pairs = Pairs(metric.labels, &one.labels);
                 match &one.value {
                     Value::Number(number) => {
-                        out.push_str(name);
+                        out.push_str(metric.name);
                         pairs.write(&mut out, None);
+                        // A string takes whatever is written to it.
                         let _ = writeln!(out, " {}", text_of(*number));
                     }
-                    Value::Histogram(reading) => write_histogram(&mut out, name, &pairs, reading),
+                    Value::Histogram(reading) => form.write_histogram(&mut out, metric.name, &pairs, reading),
                 }
             }
-            debug_assert!(*kind != Kind::Histogram || series.iter().all(Series::is_histogram), "{name}");
+            debug_assert!(
+                metric.kind != Kind::Histogram || series.iter().all(Series::is_histogram),
+                "{}",
+                metric.name
+            );
+        }
+        if form == Form::OpenMetrics {
+            out.push_str("# EOF\n");
         }
         out
+    }
+}
+
+/// A text form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Plain,
+    OpenMetrics,
+}
+
+impl Form {
+    /// Writes what a metric is.
+    fn write_head(self, out: &mut String, metric: &Metric) {
+        let Metric { name, kind, help, .. } = metric;
+        let (kind, help) = (kind.name(), help.replace('\\', "\\\\").replace('\n', "\\n"));
+        match self {
+            Self::Plain => {
+                let _ = writeln!(out, "# HELP {name} {help}");
+                let _ = writeln!(out, "# TYPE {name} {kind}");
+            }
+            // A counter is called there as its series are, without their ending.
+            Self::OpenMetrics => {
+                let name = name.strip_suffix("_total").unwrap_or(name);
+                let _ = writeln!(out, "# TYPE {name} {kind}");
+                if let Some(unit) = metric.unit() {
+                    let _ = writeln!(out, "# UNIT {name} {unit}");
+                }
+                let _ = writeln!(out, "# HELP {name} {}", help.replace('"', "\\\""));
+            }
+        }
+    }
+
+    fn write_histogram(self, out: &mut String, name: &str, pairs: &Pairs<'_>, reading: &Reading) {
+        let mut count = 0;
+        let bounds = reading.bounds.iter().map(|bound| self.bound(*bound)).chain(["+Inf".to_owned()]);
+        for (bucket, (bound, more)) in bounds.zip(&reading.counts).enumerate() {
+            count += more;
+            let _ = write!(out, "{name}_bucket");
+            pairs.write(out, Some(&bound));
+            let _ = write!(out, " {count}");
+            let exemplar = reading.exemplars.iter().find(|exemplar| exemplar.bucket == bucket);
+            if let (Self::OpenMetrics, Some(exemplar)) = (self, exemplar) {
+                let Exemplar { value, within, at_ms, .. } = exemplar;
+                let (trace, span) = (within.trace, within.span);
+                let at = *at_ms as f64 / 1e3;
+                let _ = write!(out, " # {{trace_id=\"{trace}\",span_id=\"{span}\"}} {value} {at:.3}");
+            }
+            out.push('\n');
+        }
+        let _ = write!(out, "{name}_sum");
+        pairs.write(out, None);
+        let _ = writeln!(out, " {}", reading.sum);
+        let _ = write!(out, "{name}_count");
+        pairs.write(out, None);
+        let _ = writeln!(out, " {count}");
+    }
+
+    /// The bound of a bucket. OpenMetrics wants numbers that are whole to be seen to be of those that need not be.
+    fn bound(self, bound: f64) -> String {
+        let text = bound.to_string();
+        if self == Self::Plain || text.contains('.') { text } else { text + ".0" }
     }
 }
 
@@ -207,32 +282,20 @@ impl Pairs<'_> {
     }
 }
 
-fn write_histogram(out: &mut String, name: &str, pairs: &Pairs<'_>, reading: &Reading) {
-    let mut count = 0;
-    let bounds = reading.bounds.iter().map(ToString::to_string).chain(["+Inf".to_owned()]);
-    for (bound, more) in bounds.zip(&reading.counts) {
-        count += more;
-        let _ = write!(out, "{name}_bucket");
-        pairs.write(out, Some(&bound));
-        let _ = writeln!(out, " {count}");
-    }
-    let _ = write!(out, "{name}_sum");
-    pairs.write(out, None);
-    let _ = writeln!(out, " {}", reading.sum);
-    let _ = write!(out, "{name}_count");
-    pairs.write(out, None);
-    let _ = writeln!(out, " {count}");
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use opentelemetry::trace::{SpanId, TraceId};
+
     use super::Samples;
-    use crate::{Counter, Histogram, Metric};
+    use crate::{Counter, Histogram, Metric, trace::Recorded};
 
     static CALLS: Metric =
         Metric::counter("calls_total", &["method", "code"], "Calls \\ by method\nand code.");
     static FREE: Metric = Metric::gauge("free_bytes", &[], "Free.");
     static SIZES: Metric = Metric::histogram("sizes", &["of"], "Sizes.");
+    static TOOK: Metric = Metric::histogram("took_seconds", &["of"], "What \"took\" how long.");
 
     #[test]
     fn series_of_one_metric_stand_together_whoever_told_of_them() {
@@ -269,6 +332,45 @@ free_bytes -1
         ] {
             assert!(text.lines().any(|found| found == line), "{line} in {text}");
         }
+    }
+
+    #[test]
+    fn openmetrics_has_names_units_exemplars_and_an_end() {
+        let histogram = Histogram::seconds();
+        let within = Recorded {
+            trace: TraceId::from(0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736),
+            span: SpanId::from(0xf0),
+        };
+        histogram.took_within(Duration::from_millis(1500), Some(within), || 1_700_000_000_007);
+        histogram.took(Duration::from_micros(100));
+        let mut samples = Samples::default();
+        samples.add(&CALLS, &["get", "OK"], 3_u64);
+        samples.add_observed(&TOOK, &["x"], &histogram);
+        let text = samples.open_metrics();
+        let beginning = "\
+# TYPE calls counter
+# HELP calls Calls \\\\ by method\\nand code.
+calls_total{method=\"get\",code=\"OK\"} 3
+# TYPE took_seconds histogram
+# UNIT took_seconds seconds
+# HELP took_seconds What \\\"took\\\" how long.
+took_seconds_bucket{of=\"x\",le=\"0.0005\"} 1
+";
+        assert!(text.starts_with(beginning), "{text}");
+        for line in [
+            "took_seconds_bucket{of=\"x\",le=\"1.0\"} 1",
+            "took_seconds_bucket{of=\"x\",le=\"2.5\"} 2 # {trace_id=\"4bf92f3577b34da6a3ce929d0e0e4736\",\
+             span_id=\"00000000000000f0\"} 1.5 1700000000.007",
+            "took_seconds_bucket{of=\"x\",le=\"+Inf\"} 2",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} in {text}");
+        }
+        assert!(text.ends_with("took_seconds_count{of=\"x\"} 2\n# EOF\n"), "{text}");
+        let plain = samples.text();
+        assert!(
+            !plain.contains("trace_id") && !plain.contains("EOF"),
+            "no other form has exemplars: {plain}"
+        );
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use opentelemetry::{
     Value,
     propagation::{Extractor, Injector, TextMapPropagator},
-    trace::{Status, TraceContextExt},
+    trace::{SpanId, Status, TraceContextExt, TraceId},
 };
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tracing::Span;
@@ -121,12 +121,29 @@ pub fn is_left_out(span: &Span) -> bool {
     span.span_context().is_valid() && !span.span_context().is_sampled()
 }
 
-/// The id of the trace that the span belongs to, if that is recorded.
-pub fn recorded_id(span: &Span) -> Option<String> {
+/// Where work stands in a trace that is recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recorded {
+    /// The trace.
+    pub trace: TraceId,
+    /// The span of the work.
+    pub span: SpanId,
+}
+
+/// Where the span stands, if its trace is recorded.
+pub fn recorded(span: &Span) -> Option<Recorded> {
     if !is_on() {
         return None;
     }
     let context = span.context();
-    let context = context.span().span_context().clone();
-    (context.is_valid() && context.is_sampled()).then(|| context.trace_id().to_string())
+    let span = context.span();
+    let context = span.span_context();
+    let stands = || Recorded { trace: context.trace_id(), span: context.span_id() };
+    (context.is_valid() && context.is_sampled()).then(stands)
+}
+
+/// Where what is done now stands, if its trace is recorded.
+pub fn recorded_now() -> Option<Recorded> {
+    // A span is only looked for where there may be one.
+    is_on().then(Span::current).and_then(|span| recorded(&span))
 }

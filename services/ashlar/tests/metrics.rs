@@ -13,7 +13,9 @@ const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/metrics.md")
 const HEAD: &str = "\
 # Metrics
 
-Every service answers `GET /metrics` on its health listener in the text format of Prometheus; [Observe a cluster](how-to/observe.md) says how to scrape them, or to have them sent by OTLP, by the same names.
+Every service answers `GET /metrics` on its health listener in the text format of Prometheus, or in OpenMetrics to whoever would rather have that, as Prometheus would; [Observe a cluster](how-to/observe.md) says how to scrape them, or to have them sent by OTLP, by the same names.
+
+Histograms of durations of requests, calls, commits and statements have an exemplar in each bucket, if traces are exported: the trace and the span of what was counted there last and is recorded.
 
 Labels have bounded values: operations, methods, codes, states, and the ids of the cluster's own disks. None has a key, a bucket's name or anything else that a client chooses. A series of a counter or histogram
 with labels that name operations, methods, calls, or codes appears when it has counted something. A counter begins at 0 with its process.

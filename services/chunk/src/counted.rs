@@ -158,9 +158,10 @@ impl CountedNode {
         } else {
             Span::none()
         };
-        let answer = answer.instrument(span).await;
+        let answer = answer.instrument(span.clone()).await;
         let counted = &self.calls[call as usize];
-        counted.duration.took(self.env.now().since(began));
+        let took = self.env.now().since(began);
+        counted.duration.took_within(took, trace::recorded(&span), || self.env.wall_clock_ms());
         counted.results[place(&answer)].increment();
         answer
     }

@@ -16,7 +16,10 @@ use env::Instant;
 use http::{StatusCode, header::CONTENT_LENGTH, request::Parts};
 use http_body::{Frame, SizeHint};
 use s3_wire::{ErrorCode, Operation};
-use telemetry::{Counter, Gauge, Histogram, Samples, Source, metrics, trace};
+use telemetry::{
+    Counter, Gauge, Histogram, Samples, Source, metrics,
+    trace::{self, Recorded},
+};
 use tracing::Span;
 
 use crate::{
@@ -178,6 +181,8 @@ pub(crate) struct Seen {
     /// Where an answer that began before it was known tells whether it failed.
     late: Option<LateOutcome>,
     span: Span,
+    /// Where the span stands in a recorded trace.
+    recorded: Option<Recorded>,
 }
 
 /// Bytes of an answer's body that were not sent yet.
@@ -194,10 +199,10 @@ impl Seen {
     /// Begins to count a request.
     pub(crate) fn begin(gateway: &Arc<Gateway>, as_what: Beside, parts: &Parts, id: RequestId) -> Self {
         gateway.metrics.in_flight.add(1);
-        let span = span::of_request(gateway.scheme, parts, id);
+        let (span, recorded) = span::of_request(gateway.scheme, parts, id);
         let (gateway, started) = (gateway.clone(), gateway.env.now());
         let place = AtomicUsize::new(as_what.place());
-        Self { gateway, started, place, left: None, late: None, span }
+        Self { gateway, started, place, left: None, late: None, span, recorded }
     }
 
     /// The span that it is answered in.
@@ -278,7 +283,9 @@ impl Drop for Seen {
             }
         }
         if let (Some(asked), Some(_)) = (self.asked(), self.left) {
-            asked.duration.took(self.gateway.env.now().since(self.started));
+            let env = &self.gateway.env;
+            let took = env.now().since(self.started);
+            asked.duration.took_within(took, self.recorded, || env.wall_clock_ms());
         }
         // Last, so that all of it is counted when none is in flight.
         metrics.in_flight.add(-1);

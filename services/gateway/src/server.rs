@@ -635,7 +635,7 @@ async fn health(front: &Front, request: &Parts) -> Option<Response> {
     }
     let path = request.uri.path();
     if let Some(metrics) = &front.metrics
-        && let Some(response) = metrics.response(path).await
+        && let Some(response) = metrics.response(path, &request.headers).await
     {
         return Some(response.map(Body::new));
     }

@@ -2,7 +2,7 @@
 
 use http::{Method, StatusCode, header, request::Parts};
 use s3_wire::{ErrorCode, Operation, operation::Resource};
-use telemetry::trace::{self, REQUEST, describe};
+use telemetry::trace::{self, REQUEST, Recorded, describe};
 use tracing::{Span, error_span, field::Empty};
 
 use crate::request::{RequestId, peer};
@@ -10,19 +10,19 @@ use crate::request::{RequestId, peer};
 /// Most bytes of what a client chooses that a trace keeps of each.
 const TEXT_MAX: usize = 1024;
 
-/// The span of a request that begins.
-pub(crate) fn of_request(scheme: &'static str, parts: &Parts, id: RequestId) -> Span {
+/// The span of a request that begins, and where it stands in its trace, if that is recorded.
+pub(crate) fn of_request(scheme: &'static str, parts: &Parts, id: RequestId) -> (Span, Option<Recorded>) {
     let span = error_span!(target: REQUEST, "request", request_id = %id, trace_id = Empty, otel.kind = Empty);
     if !trace::is_on() {
-        return span;
+        return (span, None);
     }
     span.record("otel.kind", "server");
     trace::follow(&span, |name| text(parts, name));
     // Most requests are not recorded: nothing is described of them.
-    let Some(recorded) = trace::recorded_id(&span) else {
-        return span;
+    let Some(recorded) = trace::recorded(&span) else {
+        return (span, None);
     };
-    span.record("trace_id", recorded);
+    span.record("trace_id", recorded.trace.to_string());
     let method = method(&parts.method);
     trace::rename(&span, method.to_owned());
     describe(&span, "http.request.method", method);
@@ -40,7 +40,7 @@ pub(crate) fn of_request(scheme: &'static str, parts: &Parts, id: RequestId) -> 
             describe(&span, attribute, cut(text).to_owned());
         }
     }
-    span
+    (span, Some(recorded))
 }
 
 /// The request is for this operation.

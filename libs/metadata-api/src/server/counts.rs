@@ -133,7 +133,8 @@ impl Service<Request<Incoming>> for Counted {
                 // A call that failed is answered with headers alone; one that did not tells that at its end.
                 let code =
                     Status::from_header_map(response.headers()).map_or(Code::Ok, |status| status.code());
-                method.duration.took(env.now().since(began));
+                let took = env.now().since(began);
+                method.duration.took_within(took, trace::recorded_now(), || env.wall_clock_ms());
                 Span::current().record("rpc.grpc.status_code", code as i64);
                 if let Some(counter) = method.answered.get(code as usize) {
                     counter.increment();

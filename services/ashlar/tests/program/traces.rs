@@ -22,7 +22,7 @@ use s3_client::{Access, Answer, Failure};
 use service_kit::{HttpLimits, HttpServer, ShutdownTrigger, shutdown_channel};
 use tempfile::TempDir;
 
-use crate::process::{Service, access, free_address, log_of, send_with, wait_for};
+use crate::process::{Service, access, fetch, free_address, log_of, send_with, wait_for};
 
 async fn send(
     access: &Access,
@@ -176,6 +176,7 @@ async fn a_put_is_followed_from_its_client_to_the_disks() {
     let request_id = answer.headers.get("x-amz-request-id").unwrap().to_str().unwrap().to_owned();
     let unrecorded = format!("00-{}-{CALLER}-00", TRACE.replace('4', "5"));
     send(&front, Method::PUT, "/album/another", &body, Some(&unrecorded)).await.unwrap();
+    expect_exemplars(&env, &health).await;
     // What waits is sent at the stop.
     while let Some(service) = services.pop() {
         service.stop(&env).await;
@@ -252,6 +253,34 @@ async fn a_put_is_followed_from_its_client_to_the_disks() {
     let of_request: Vec<_> = lines.filter(|line| line["span"]["request_id"] == request_id.as_str()).collect();
     assert!(of_request.iter().any(|line| line["message"] == "answered"), "{log}");
     assert!(of_request.iter().all(|line| line["span"]["trace_id"] == TRACE), "{of_request:?}");
+}
+
+/// Histograms of the metadata service, the chunk service and the gateway name the trace that is recorded, and no other, to whoever asks for
+/// the form that has a place for it.
+async fn expect_exemplars(env: &Env, health: &[String; 3]) {
+    let [metadata, chunk, gateway] = health;
+    for (address, series) in [
+        (metadata, "ashlar_metadata_call_duration_seconds_bucket{method=\"Versions/CommitVersion\""),
+        (metadata, "ashlar_metadata_commit_duration_seconds_bucket{"),
+        (metadata, "ashlar_database_statement_duration_seconds_bucket{"),
+        (chunk, "ashlar_chunk_call_duration_seconds_bucket{call=\"put_shard\""),
+        (gateway, "ashlar_s3_request_duration_seconds_bucket{operation=\"PutObject\""),
+    ] {
+        let ask = async |accept: &str| fetch(env, address, "/metrics", accept).await.expect("an answer");
+        // The client has its answer before it is counted.
+        wait_for(env, "an exemplar", async || {
+            let (head, text) = ask("accept: application/openmetrics-text;version=1.0.0\r\n").await;
+            assert!(head.contains("application/openmetrics-text; version=1.0.0"), "{head}");
+            assert!(text.ends_with("# EOF\n"), "{text}");
+            let named: Vec<_> = text.lines().filter(|line| line.contains("trace_id=")).collect();
+            let recorded = format!("# {{trace_id=\"{TRACE}\",span_id=\"");
+            assert!(named.iter().all(|line| line.contains(&recorded)), "{named:#?}");
+            named.iter().any(|line| line.starts_with(series))
+        })
+        .await;
+        let (head, text) = ask("").await;
+        assert!(head.contains("text/plain; version=0.0.4") && !text.contains(TRACE), "{text}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -353,7 +353,7 @@ impl Committer {
         let began = env.now();
         let decided = self.try_piece(mutations).await;
         counts.mutations.observe(mutations.len() as u64);
-        counts.duration.took(env.now().since(began));
+        counts.duration.took_within(env.now().since(began), trace::recorded_now(), || env.wall_clock_ms());
         match &decided {
             Ok(Decided { changed: true, .. }) => counts.committed.increment(),
             Ok(Decided { changed: false, .. }) => counts.unchanged.increment(),

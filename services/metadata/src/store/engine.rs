@@ -656,7 +656,8 @@ impl Tx {
         answer: Result<Result<T, DatabaseError>, env::Elapsed>,
         began: Instant,
     ) -> Result<T, DatabaseError> {
-        self.counts.statement.took(self.env.now().since(began));
+        let took = self.env.now().since(began);
+        self.counts.statement.took_within(took, trace::recorded_now(), || self.env.wall_clock_ms());
         let result = answer
             .unwrap_or_else(|_| Err(DatabaseError::Unavailable("the database does not answer".to_owned())));
         self.in_doubt = match &result {
