@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use types::DiskId;
 
 use crate::{
-    BucketUsage, Class, Limits, PREFIX, Parameter,
+    Account, BucketUsage, Class, Limits, PREFIX, Parameter,
     route::{Values, of},
     short_of_disks,
 };
@@ -30,6 +30,10 @@ pub enum Change {
     DefineClass,
     /// Changes the coding of a storage class.
     RecodeClass,
+    /// Lets nobody of an account do anything.
+    SuspendAccount,
+    /// Takes that back.
+    ResumeAccount,
 }
 
 /// How something is changed.
@@ -45,7 +49,7 @@ pub struct ChangeRoute {
     pub path: &'static str,
     /// The action that policies allow or deny.
     pub action: &'static str,
-    /// What it is done to, before its name: `node`, `disk`, `bucket`, `limit` or `class`.
+    /// What it is done to, before its name: `node`, `disk`, `bucket`, `limit`, `class` or `account`.
     pub kind: &'static str,
     /// What it does.
     pub summary: &'static str,
@@ -140,6 +144,12 @@ pub struct NewClass {
     /// Number of placement groups, a power of two; the usual number if nothing is said.
     #[serde(default)]
     pub groups: Option<u32>,
+    /// Objects up to this many bytes are kept in their metadata row; the usual number if nothing is said.
+    #[serde(default)]
+    pub inline_limit_bytes: Option<u64>,
+    /// Objects up to this many bytes are kept as whole copies; the usual number if nothing is said.
+    #[serde(default)]
+    pub whole_limit_bytes: Option<u64>,
 }
 
 /// The coding that a storage class is to have.
@@ -158,6 +168,11 @@ const BUCKET: Parameter =
     Parameter { name: "bucket", description: "The bucket's name.", values: Values::Text };
 const CLASS: Parameter =
     Parameter { name: "class", description: "The name of the storage class.", values: Values::Text };
+const ACCOUNT: Parameter = Parameter {
+    name: "account",
+    description: "The account's id of 12 digits. The first account stays as it is.",
+    values: Values::Text,
+};
 const HOLDER: Parameter = Parameter {
     name: "holder",
     description: "Whom it is about: `user:NAME`, `role:NAME`, `access_key:ID`, `root`, or `anonymous` for whoever shows no credentials.",
@@ -274,12 +289,45 @@ pub const CHANGES: &[ChangeRoute] = &[
         body: Some(of::<NewCoding>),
         answer: of::<Vec<Class>>,
     },
+    account(
+        Change::SuspendAccount,
+        "/accounts/{account}/suspend",
+        "ashlar:SuspendAccount",
+        "Lets nobody of an account do anything, from the next request on. What it has stays, and what it grants others too.",
+    ),
+    account(
+        Change::ResumeAccount,
+        "/accounts/{account}/resume",
+        "ashlar:ResumeAccount",
+        "Lets those of a suspended account go on.",
+    ),
 ];
 
 const QUOTA_PATH: &str = "/buckets/{bucket}/quota";
 const QUOTA_METHODS: &str = "DELETE, PUT";
 const LIMIT_PATH: &str = "/limits/{holder}";
 const LIMIT_METHODS: &str = "DELETE, PUT";
+
+/// A change of whether those of an account may do anything.
+const fn account(
+    change: Change,
+    path: &'static str,
+    action: &'static str,
+    summary: &'static str,
+) -> ChangeRoute {
+    ChangeRoute {
+        change,
+        method: "POST",
+        allow: "POST",
+        path,
+        action,
+        kind: "account",
+        summary,
+        named: ACCOUNT,
+        body: None,
+        answer: of::<Account>,
+    }
+}
 
 /// A change of what is to become of a node or a disk.
 const fn member(
@@ -307,6 +355,11 @@ const fn member(
 }
 
 impl ChangeRoute {
+    /// That of a change.
+    pub fn of(change: Change) -> &'static Self {
+        CHANGES.iter().find(|route| route.change == change).expect("a test sees that each has one")
+    }
+
     /// Those of a whole path, and the part of it that names what is to be changed, as it stands there. None for a path of none.
     pub fn find(path: &str) -> Option<(Vec<&'static Self>, &str)> {
         let path = path.strip_prefix(PREFIX)?;
@@ -327,6 +380,11 @@ impl ChangeRoute {
     /// The path, with the braces.
     pub fn full_path(&self) -> String {
         format!("{PREFIX}{}", self.path)
+    }
+
+    /// The path of what has this name, which is as it is written in paths.
+    pub fn full_path_of(&self, name: &str) -> String {
+        self.full_path().replace(&format!("{{{}}}", self.named.name), name)
     }
 
     /// What it is done to, as policies name it.

@@ -12,6 +12,7 @@ mod change;
 mod configuration;
 mod definition;
 mod durability;
+mod explanation;
 #[cfg(test)]
 mod fixture;
 mod job;
@@ -37,9 +38,10 @@ pub use change::{
 pub use configuration::{Configuration, KeyService};
 pub use definition::AskedOfClass;
 pub use durability::{AssumptionError, Assumptions, ClassDurability, Durability, Held, Seen, durability};
+pub use explanation::{Condition, Explanation, Statement};
 pub use job::{Job, jobs};
 pub use leaving::short_of_disks;
-pub use limit::{Holder, Limit, Limits, Rates};
+pub use limit::{Holder, Limit, Limits, Rates, holder_name, holder_of};
 pub use openapi::document;
 pub use repair::{Homes, Repair, named_disks};
 pub use route::{DOCUMENT_PATH, PREFIX, Parameter, ROUTES, Resource, Route, Values};

@@ -65,16 +65,51 @@ impl From<metadata_api::Rates> for Rates {
     }
 }
 
+/// What somebody is called where limits are set over HTTP, which [`holder_of`] understands.
+pub fn holder_name(holder: &RateHolder) -> String {
+    match holder {
+        RateHolder::User(name) => format!("user:{name}"),
+        RateHolder::Role(name) => format!("role:{name}"),
+        RateHolder::AccessKey(id) => format!("access_key:{id}"),
+        RateHolder::Root => "root".to_owned(),
+        RateHolder::Anonymous => "anonymous".to_owned(),
+    }
+}
+
+/// Who is called so. Names of users and roles differ in more than case.
+pub fn holder_of(name: &str) -> Option<RateHolder> {
+    match name.split_once(':') {
+        None if name == "root" => Some(RateHolder::Root),
+        None if name == "anonymous" => Some(RateHolder::Anonymous),
+        Some((_, "")) | None => None,
+        Some(("user", name)) => Some(RateHolder::User(name.to_ascii_lowercase())),
+        Some(("role", name)) => Some(RateHolder::Role(name.to_ascii_lowercase())),
+        Some(("access_key", id)) => Some(RateHolder::AccessKey(id.to_owned())),
+        Some(_) => None,
+    }
+}
+
+fn told(holder: RateHolder) -> (Holder, Option<String>) {
+    match holder {
+        RateHolder::User(name) => (Holder::User, Some(name)),
+        RateHolder::Role(name) => (Holder::Role, Some(name)),
+        RateHolder::AccessKey(name) => (Holder::AccessKey, Some(name)),
+        RateHolder::Root => (Holder::Root, None),
+        RateHolder::Anonymous => (Holder::Anonymous, None),
+    }
+}
+
 impl From<RateLimit> for Limit {
     fn from(RateLimit { holder, rates }: RateLimit) -> Self {
-        let (holder, name) = match holder {
-            RateHolder::User(name) => (Holder::User, Some(name)),
-            RateHolder::Role(name) => (Holder::Role, Some(name)),
-            RateHolder::AccessKey(name) => (Holder::AccessKey, Some(name)),
-            RateHolder::Root => (Holder::Root, None),
-            RateHolder::Anonymous => (Holder::Anonymous, None),
-        };
+        let (holder, name) = told(holder);
         Self { holder, name, rates: rates.into() }
+    }
+}
+
+impl Limit {
+    /// Whether it is for this one.
+    pub fn is_of(&self, holder: &RateHolder) -> bool {
+        (self.holder, self.name.clone()) == told(holder.clone())
     }
 }
 

@@ -2,7 +2,10 @@
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use crate::{BucketUsage, Class, Configuration, Disk, Durability, Job, Limits, Node, Repair, Status};
+use crate::{
+    Account, BucketUsage, Class, Configuration, Disk, Durability, Explanation, Job, Limits, Node, Repair,
+    Status,
+};
 
 /// What the paths of the routes begin with. No bucket's name has an underscore.
 pub const PREFIX: &str = "/_ashlar/v1";
@@ -27,12 +30,16 @@ pub enum Resource {
     Repair,
     /// [`Durability`].
     Durability,
+    /// [`Account`]s.
+    Accounts,
     /// [`BucketUsage`] of each.
     Buckets,
     /// [`Limits`].
     Limits,
     /// [`Configuration`].
     Configuration,
+    /// [`Explanation`]s.
+    Explanations,
 }
 
 /// How a resource is read.
@@ -149,6 +156,14 @@ pub const ROUTES: &[Route] = &[
         schema: of::<Durability>,
     },
     Route {
+        resource: Resource::Accounts,
+        path: "/accounts",
+        action: "ashlar:ListAccounts",
+        summary: "The accounts with what they hold, the first before the others, which come in the order of their names.",
+        parameters: &[],
+        schema: of::<Vec<Account>>,
+    },
+    Route {
         resource: Resource::Buckets,
         path: "/buckets",
         action: "ashlar:ListBucketUsage",
@@ -196,6 +211,41 @@ pub const ROUTES: &[Route] = &[
         summary: "How the gateway is set up that answers, without secrets.",
         parameters: &[],
         schema: of::<Configuration>,
+    },
+    Route {
+        resource: Resource::Explanations,
+        path: "/explanations",
+        // No right to get or list everything is meant to be one on what others were refused.
+        action: "ashlar:ExplainDecisions",
+        summary: "Why requests were refused that the gateway which answers has refused last, the newest first, or what it would decide on one that is described.",
+        parameters: &[
+            Parameter {
+                name: "request_id",
+                description: "Only this request's, which may have several, or none that is remembered.",
+                values: Values::Text,
+            },
+            Parameter {
+                name: "principal",
+                description: "Who would ask: the ARN of a user, of a role, of a session of one or of the root user of an account, the name of a user of the first account, `root` or `anonymous`.",
+                values: Values::Text,
+            },
+            Parameter {
+                name: "action",
+                description: "Then, what for: an action with its service.",
+                values: Values::Text,
+            },
+            Parameter {
+                name: "resource",
+                description: "And what to, by its ARN; if nothing is said, what a call that names nothing is done to.",
+                values: Values::Text,
+            },
+            Parameter {
+                name: "conditions",
+                description: "And values of condition keys in the place of what is known of them: a JSON object of lists of texts.",
+                values: Values::Text,
+            },
+        ],
+        schema: of::<Vec<Explanation>>,
     },
 ];
 

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::{CHANGES, ChangeRoute, DOCUMENT_PATH, PREFIX, ROUTES, Resource, Route, document};
+use crate::{CHANGES, Change, ChangeRoute, DOCUMENT_PATH, Intent, PREFIX, ROUTES, Resource, Route, document};
 
 /// Every reference of a document.
 fn references<'a>(value: &'a Value, found: &mut BTreeSet<&'a str>) {
@@ -51,7 +51,7 @@ fn every_route_is_in_the_document_and_nothing_else() {
 fn every_change_is_found_by_its_path_and_described() {
     let document = document();
     for route in CHANGES {
-        let path = route.full_path().replace(&format!("{{{}}}", route.named.name), "a%20b");
+        let path = route.full_path_of("a%20b");
         let (found, name) = ChangeRoute::find(&path).expect("it is there");
         assert!(found.iter().any(|found| found.change == route.change) && name == "a%20b", "{path}");
         let methods: Vec<_> = found.iter().map(|found| found.method).collect();
@@ -78,6 +78,32 @@ fn every_change_is_found_by_its_path_and_described() {
 }
 
 #[test]
+fn every_change_has_a_route() {
+    // Whoever adds a change adds it here.
+    let next = |change| match change {
+        Change::Node(Intent::Serve) => Some(Change::Node(Intent::Drain)),
+        Change::Node(Intent::Drain) => Some(Change::Node(Intent::Remove)),
+        Change::Node(Intent::Remove) => Some(Change::Disk(Intent::Serve)),
+        Change::Disk(Intent::Serve) => Some(Change::Disk(Intent::Drain)),
+        Change::Disk(Intent::Drain) => Some(Change::Disk(Intent::Remove)),
+        Change::Disk(Intent::Remove) => Some(Change::PutQuota),
+        Change::PutQuota => Some(Change::RemoveQuota),
+        Change::RemoveQuota => Some(Change::PutLimit),
+        Change::PutLimit => Some(Change::RemoveLimit),
+        Change::RemoveLimit => Some(Change::DefineClass),
+        Change::DefineClass => Some(Change::RecodeClass),
+        Change::RecodeClass => Some(Change::SuspendAccount),
+        Change::SuspendAccount => Some(Change::ResumeAccount),
+        Change::ResumeAccount => None,
+    };
+    let all = std::iter::successors(Some(Change::Node(Intent::Serve)), |change| next(*change));
+    for change in all.clone() {
+        assert_eq!(ChangeRoute::of(change).change, change);
+    }
+    assert_eq!(all.count(), CHANGES.len());
+}
+
+#[test]
 fn every_resource_has_a_route() {
     // Whoever adds a resource adds it here.
     let next = |resource| match resource {
@@ -87,10 +113,12 @@ fn every_resource_has_a_route() {
         Resource::Classes => Some(Resource::Jobs),
         Resource::Jobs => Some(Resource::Repair),
         Resource::Repair => Some(Resource::Durability),
-        Resource::Durability => Some(Resource::Buckets),
+        Resource::Durability => Some(Resource::Accounts),
+        Resource::Accounts => Some(Resource::Buckets),
         Resource::Buckets => Some(Resource::Limits),
         Resource::Limits => Some(Resource::Configuration),
-        Resource::Configuration => None,
+        Resource::Configuration => Some(Resource::Explanations),
+        Resource::Explanations => None,
     };
     let all = std::iter::successors(Some(Resource::Status), |resource| next(*resource));
     assert!(all.eq(ROUTES.iter().map(|route| route.resource)));

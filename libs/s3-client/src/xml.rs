@@ -34,8 +34,12 @@ pub fn failure(status: StatusCode, headers: HeaderMap, body: &[u8]) -> Failure {
         |name| element(&text, name).map(|found| found.chars().take(TEXT_LENGTH_MAX).collect::<String>());
     // Answers in JSON name it in a header. Those to HEAD have no body.
     let named = || headers.get("x-amzn-errortype")?.to_str().ok().map(str::to_owned);
+    let told = || {
+        let answer: serde_json::Value = serde_json::from_slice(body).ok()?;
+        Some(answer["message"].as_str()?.chars().take(TEXT_LENGTH_MAX).collect())
+    };
     let code = part("Code").or_else(named).unwrap_or_else(|| format!("HTTP{}", status.as_u16()));
-    let message = part("Message").unwrap_or_default();
+    let message = part("Message").or_else(told).unwrap_or_default();
     Failure::Status { status, headers: Box::new(headers), code, message }
 }
 
@@ -92,7 +96,7 @@ pub fn escape(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderMap, StatusCode};
+    use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
     use super::{element, elements, failure, hidden_failure, unescape};
 
@@ -110,6 +114,11 @@ mod tests {
         assert_eq!(told.code(), "SlowDown");
         assert!(told.to_string().contains("Reduce your request rate"));
         assert_eq!(failure(StatusCode::NOT_FOUND, HeaderMap::new(), b"").code(), "HTTP404");
+        let headers =
+            [(HeaderName::from_static("x-amzn-errortype"), HeaderValue::from_static("InvalidRequest"))];
+        let body_of_json = br#"{"code":"InvalidRequest","message":"This cannot be: \"1+1\"."}"#;
+        let told = failure(StatusCode::BAD_REQUEST, headers.into_iter().collect(), body_of_json);
+        assert_eq!(told.to_string(), "InvalidRequest: This cannot be: \"1+1\". (400 Bad Request)");
         assert_eq!(hidden_failure(StatusCode::OK, body).unwrap().code(), "SlowDown");
         assert_eq!(hidden_failure(StatusCode::OK, b"<CopyObjectResult/>"), None);
     }

@@ -1,7 +1,7 @@
 //! What was decided on requests, for operators: a line of the audit log for each, and of the last that were refused, why.
 //!
 //! Refusals are kept in memory, a bounded number of them, each within a bound of bytes, and go with the process. What a policy compares
-//! may be in them, and is told to operators alone (`explain/`); secrets are taken out before (`redact.rs`).
+//! may be in them, and is told to operators alone (`explain.rs`, `operators.rs`); secrets are taken out before (`redact.rs`).
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -9,9 +9,9 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use admin_api::{Condition, Explanation, Statement};
 use policy::{Decision, Kind, Otherwise, Principal, Resource, Seen, SeenCondition, Trace};
 use s3_wire::date::xml_date;
-use serde::{Deserialize, Serialize};
 use types::Timestamp;
 
 use crate::{
@@ -79,104 +79,25 @@ impl Asker {
     }
 }
 
-/// Why a request is allowed or refused.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Explanation {
-    /// The request's id, as in its answer; none of one that was described.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request_id: Option<String>,
-    /// When it was decided on.
-    pub time: String,
-    /// Who asks, by its ARN.
-    pub principal: String,
-    /// The access key that the request was signed with by version 4.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub access_key_id: Option<String>,
-    /// The address that it came from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub source_ip: Option<String>,
-    /// What for, with its service.
-    pub action: String,
-    /// What to, by its ARN.
-    pub resource: String,
-    /// Whether it may.
-    pub allowed: bool,
-    /// The kind of policy that decides, or what does where none speaks of it.
-    pub kind: String,
-    /// The same in a sentence.
-    pub reason: String,
-    /// What the request has for condition keys, without what is secret.
-    pub context: BTreeMap<String, Vec<String>>,
-    /// The statements that were decided on.
-    pub statements: Vec<Statement>,
-    /// How many more statements and condition keys there were.
-    pub left_out: usize,
-}
-
-/// A statement, and which part of it did not match.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Statement {
-    /// The kind of its policy.
-    pub kind: String,
-    /// What its policy is called.
-    pub policy: String,
-    /// Its place in the policy, from 1.
-    pub number: usize,
-    /// Its Sid, if it has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sid: Option<String>,
-    /// `Allow` or `Deny`.
-    pub effect: String,
-    /// Whether it matches.
-    pub matches: bool,
-    /// Whether it names who asks.
-    pub principal: bool,
-    /// Whether it is about the action.
-    pub action: bool,
-    /// Whether it is about the resource.
-    pub resource: bool,
-    /// Whether it holds of what cannot be known, as a variable that the request does not have.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub unknown: bool,
-    /// Its conditions.
-    pub conditions: Vec<Condition>,
-}
-
-/// A condition, and what was compared.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Condition {
-    /// The operator.
-    pub operator: String,
-    /// The key.
-    pub key: String,
-    /// The values of the policy.
-    pub wanted: Vec<String>,
-    /// Those of the request, without what is secret; none when it lacks the key.
-    pub found: Vec<String>,
-    /// Whether it holds.
-    pub holds: bool,
-}
-
-impl Statement {
-    fn new(seen: Seen) -> Self {
-        let condition = |seen: SeenCondition| {
-            let SeenCondition { operator, key, wanted, found, holds } = seen;
-            let found = found.into_iter().map(|value| told_value(&key, value)).collect();
-            Condition { operator, key, wanted, found, holds }
-        };
-        Self {
-            kind: seen.kind.name().to_owned(),
-            policy: seen.policy,
-            number: seen.statement + 1,
-            sid: seen.sid,
-            effect: if seen.allows { "Allow" } else { "Deny" }.to_owned(),
-            matches: seen.matches,
-            principal: seen.principal.is_some(),
-            action: seen.action,
-            resource: seen.resource,
-            unknown: seen.is_open,
-            conditions: seen.conditions.into_iter().map(condition).collect(),
-        }
+/// A statement as it is told, without what is secret.
+fn statement(seen: Seen) -> Statement {
+    let condition = |seen: SeenCondition| {
+        let SeenCondition { operator, key, wanted, found, holds } = seen;
+        let found = found.into_iter().map(|value| told_value(&key, value)).collect();
+        Condition { operator, key, wanted, found, holds }
+    };
+    Statement {
+        kind: seen.kind.name().to_owned(),
+        policy: seen.policy,
+        number: seen.statement + 1,
+        sid: seen.sid,
+        effect: if seen.allows { "Allow" } else { "Deny" }.to_owned(),
+        matches: seen.matches,
+        principal: seen.principal.is_some(),
+        action: seen.action,
+        resource: seen.resource,
+        unknown: seen.is_open,
+        conditions: seen.conditions.into_iter().map(condition).collect(),
     }
 }
 
@@ -223,42 +144,40 @@ pub(crate) fn whole_action(action: &str) -> String {
     if action.contains(':') { action.to_owned() } else { format!("s3:{action}") }
 }
 
-impl Explanation {
-    /// What is told of a decision, within a bound of bytes for condition keys; the trace has one of its own.
-    pub(crate) fn new(
-        (principal, time): (Option<String>, Timestamp),
-        asked: &policy::Request<'_>,
-        (decision, trace): (Decision, Trace),
-        context_bytes_max: usize,
-    ) -> Self {
-        let action = whole_action(asked.action);
-        let (mut left, mut left_out, mut context) = (context_bytes_max, trace.left_out, BTreeMap::new());
-        for (key, values) in asked.context.told(asked.action) {
-            let values: Vec<String> = values.into_iter().map(|value| told_value(&key, value)).collect();
-            let bytes = key.len() + values.iter().map(|value| value.len() + 16).sum::<usize>() + 64;
-            match left.checked_sub(bytes) {
-                Some(rest) => {
-                    left = rest;
-                    context.insert(key, values);
-                }
-                None => left_out += 1,
+/// What is told of a decision, within a bound of bytes for condition keys; the trace has one of its own.
+pub(crate) fn explanation(
+    (principal, time): (Option<String>, Timestamp),
+    asked: &policy::Request<'_>,
+    (decision, trace): (Decision, Trace),
+    context_bytes_max: usize,
+) -> Explanation {
+    let action = whole_action(asked.action);
+    let (mut left, mut left_out, mut context) = (context_bytes_max, trace.left_out, BTreeMap::new());
+    for (key, values) in asked.context.told(asked.action) {
+        let values: Vec<String> = values.into_iter().map(|value| told_value(&key, value)).collect();
+        let bytes = key.len() + values.iter().map(|value| value.len() + 16).sum::<usize>() + 64;
+        match left.checked_sub(bytes) {
+            Some(rest) => {
+                left = rest;
+                context.insert(key, values);
             }
+            None => left_out += 1,
         }
-        Self {
-            request_id: None,
-            time: xml_date(time).as_str().to_owned(),
-            access_key_id: None,
-            source_ip: None,
-            principal: cut(principal.unwrap_or_else(|| "anonymous".to_owned())),
-            resource: cut(asked.resource.whole_name()),
-            allowed: decision.is_allowed(),
-            kind: kind_of(decision).to_owned(),
-            reason: sentence(&action, decision),
-            action,
-            context,
-            statements: trace.statements.into_iter().map(Statement::new).collect(),
-            left_out,
-        }
+    }
+    Explanation {
+        request_id: None,
+        time: xml_date(time).as_str().to_owned(),
+        access_key_id: None,
+        source_ip: None,
+        principal: cut(principal.unwrap_or_else(|| "anonymous".to_owned())),
+        resource: cut(asked.resource.whole_name()),
+        allowed: decision.is_allowed(),
+        kind: kind_of(decision).to_owned(),
+        reason: sentence(&action, decision),
+        action,
+        context,
+        statements: trace.statements.into_iter().map(statement).collect(),
+        left_out,
     }
 }
 
@@ -336,8 +255,7 @@ impl Decisions {
     ) -> Decision {
         let (decision, trace) = explain(STATEMENTS_BYTES_MAX);
         let id = asker.id.to_string();
-        let told =
-            Explanation::new((asker.arn.clone(), asker.time), asked, (decision, trace), CONTEXT_BYTES_MAX);
+        let told = explanation((asker.arn.clone(), asker.time), asked, (decision, trace), CONTEXT_BYTES_MAX);
         let mut refused = self.refused();
         let of_same = |kept: &&Explanation| kept.request_id.as_deref() == Some(&id);
         if refused.iter().rev().take(KEPT_OF_REQUEST_MAX).filter(of_same).count() < KEPT_OF_REQUEST_MAX {

@@ -1,9 +1,11 @@
 //! Explains decisions to operators: `POST /explain` on listeners for them, to whoever knows the token.
 //!
-//! What is told is what policies say, so it is told on no listener for clients, and never without the token.
+//! What is told is what policies say, so it is told here on no listener for clients, and never without the token. Who has a right for it
+//! asks `operators.rs`.
 
 use std::{convert::Infallible, sync::Arc};
 
+use admin_api::Explanation;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
@@ -16,7 +18,6 @@ use types::Role;
 use crate::{
     Gateway,
     auth::{Described, Problem, explain_described},
-    decisions::Explanation,
     payload::IDLE_MAX,
 };
 

@@ -64,7 +64,6 @@ use web_identity::{ProviderKeys, Reach};
 pub use audit::{AuditTarget, AuditTargetError, SinkError};
 pub use auth::{CredentialError, Credentials, Described, root_account};
 pub use config::{Config, FrontConfig, RateConfig};
-pub use decisions::{Condition, Explanation, Statement};
 pub use explain::{Asked, EXPLAIN_AUDIENCE, Explainer, Told};
 pub use metrics::METRICS;
 pub use s3_wire::acl::ObjectOwnership;

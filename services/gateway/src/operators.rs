@@ -7,7 +7,7 @@ mod change;
 use std::{collections::BTreeMap, sync::LazyLock};
 
 use admin_api::{
-    Assumptions, ChangeRoute, Configuration, DOCUMENT_PATH, KeyService, Limits, PREFIX, Problem, Repair,
+    Assumptions, ChangeRoute, Configuration, DOCUMENT_PATH, Explanation, KeyService, Limits, PREFIX, Repair,
     Resource, Route, Status, named_disks,
 };
 use axum::body::Body;
@@ -24,7 +24,9 @@ use sigv4::RequestView;
 
 use crate::{
     FrontConfig, Gateway,
-    auth::{Authenticated, authenticate, authorize_operator, refuse_change},
+    auth::{
+        Authenticated, Described, Problem, authenticate, authorize_operator, explain_described, refuse_change,
+    },
     error::from_metadata,
     iam::Call,
     rates::{admit, pacing},
@@ -248,6 +250,46 @@ async fn read(gateway: &Gateway, resource: Resource, asked: &Asked) -> Result<By
             written(&Limits::read(metadata, &account, defaults).await.map_err(failed)?)
         }
         Resource::Configuration => written(&gateway.configuration),
+        Resource::Accounts => written(&admin_api::accounts(metadata).await.map_err(failed)?),
+        Resource::Explanations => written(&explanations(gateway, asked).await?),
+    }
+}
+
+/// Those of the last refusals, of one request, or of one that is described.
+async fn explanations(gateway: &Gateway, asked: &Asked) -> Result<Vec<Explanation>, S3Error> {
+    let invalid = |message: &str, name: &str| {
+        let value = asked.get(name).map_or("", String::as_str);
+        S3Error::invalid_argument(message.to_owned(), name, value)
+    };
+    let is_described =
+        ["principal", "action", "resource", "conditions"].iter().any(|name| asked.contains_key(*name));
+    match (asked.get("request_id"), is_described) {
+        (None, false) => return Ok(gateway.decisions.last()),
+        (Some(id), false) => return Ok(gateway.decisions.of_request(id)),
+        (Some(_), true) => {
+            return Err(invalid("A request is named by its id or described, not both.", "request_id"));
+        }
+        (None, true) => {}
+    }
+    let required = |name: &str| {
+        let missing = || invalid("A request is described by its principal and its action at least.", name);
+        asked.get(name).cloned().ok_or_else(missing)
+    };
+    let conditions = match asked.get("conditions") {
+        None => BTreeMap::new(),
+        Some(text) => serde_json::from_str(text)
+            .map_err(|_| invalid("conditions is a JSON object of lists of texts.", "conditions"))?,
+    };
+    let described = Described {
+        principal: required("principal")?,
+        action: required("action")?,
+        resource: asked.get("resource").cloned(),
+        conditions,
+    };
+    match explain_described(gateway, &described).await {
+        Ok(told) => Ok(vec![told]),
+        Err(Problem::Invalid(problem)) => Err(S3Error::with_message(ErrorCode::InvalidArgument, problem)),
+        Err(Problem::Failed(problem)) => Err(S3Error::with_message(ErrorCode::ServiceUnavailable, problem)),
     }
 }
 
@@ -288,7 +330,7 @@ fn json(status: StatusCode, body: Bytes) -> Response {
 
 /// The answer to one that was refused.
 pub(crate) fn error_response(error: &S3Error, id: RequestId) -> Response {
-    let problem = Problem {
+    let problem = admin_api::Problem {
         code: error.code.as_str().to_owned(),
         message: error.message.to_string(),
         request_id: id.to_string(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use admin_api::{DOCUMENT_PATH, ROUTES, Route};
+use admin_api::{CHANGES, DOCUMENT_PATH, ROUTES, Route};
 use harness::{Client, Request, SECRET_KEY, Server, now_seconds};
 use http::Method;
 use serde_json::{Value, json};
@@ -85,7 +85,8 @@ fn faults(document: &Value, schema: &Value, value: &Value, place: &str, found: &
             }
         }
         for (name, field) in fields {
-            match schema["properties"].get(name) {
+            let rest = schema.get("additionalProperties").filter(|rest| rest.is_object());
+            match schema["properties"].get(name).or(rest) {
                 Some(schema) => faults(document, schema, field, &format!("{place}.{name}"), found),
                 None => found.push(format!("{place}: {name} is not in the schema")),
             }
@@ -201,6 +202,74 @@ fn buckets_are_answered_in_pages() {
     assert_eq!(names(&[("prefix", "page-"), ("limit", "2")]), ["page-a", "page-b"]);
     assert_eq!(names(&[("prefix", "page-"), ("limit", "2"), ("after", "page-b")]), ["page-c"]);
     assert_eq!(names(&[("prefix", "none")]), Vec::<String>::new());
+}
+
+/// What the document that a gateway gives names is there, by the method that it names, and no other method is.
+#[test]
+fn the_document_and_what_is_answered_are_the_same() {
+    let server = Server::start_with(3, |config| config.front.operator_changes = true);
+    let root = server.client();
+    let document = read(get(root, DOCUMENT_PATH).anonymous());
+    let mut described = BTreeSet::new();
+    for (template, operations) in document["paths"].as_object().expect("paths") {
+        // Something that is not there, where it has a name of its own: what is refused then is the name, and not the path.
+        let path: String = template
+            .split('/')
+            .map(|part| if part.starts_with('{') { "nothing" } else { part })
+            .collect::<Vec<_>>()
+            .join("/");
+        for method in ["GET", "PUT", "POST", "DELETE"] {
+            let request = root.request(method.parse().expect("a method"), &path).into_operators();
+            let response = request.send();
+            let code = response.header("x-amzn-errortype").unwrap_or_default().to_owned();
+            let is_there = response.status != 405 && code != "NoSuchConfiguration";
+            let is_described = operations.get(method.to_ascii_lowercase()).is_some();
+            assert_eq!(is_there, is_described, "{method} {path}: {response:?}");
+            if is_described {
+                described.insert((template.clone(), method));
+            }
+        }
+    }
+    let reads = ROUTES.iter().map(|route| (route.full_path(), "GET"));
+    let changes = CHANGES.iter().map(|route| (route.full_path(), route.method));
+    assert_eq!(described, reads.chain(changes).collect::<BTreeSet<_>>());
+}
+
+/// Why requests are refused, and what would be decided.
+#[test]
+fn decisions_are_explained_to_who_may_ask() {
+    let server = Server::start();
+    let root = server.client();
+    let ann = user(root, "ann");
+    let bucket = server.bucket();
+    let (path, arn) = ("/_ashlar/v1/explanations", format!("arn:aws:s3:::{}/key", bucket.name));
+    assert_eq!(read(get(root, path)), json!([]));
+    let response = ann.request(Method::GET, "/").send();
+    let id = response.header("x-amz-request-id").expect("an id").to_owned();
+    for told in [read(get(root, path)), read(get(root, path).query("request_id", &id))] {
+        assert_eq!((&told[0]["request_id"], &told[0]["action"]), (&json!(id), &json!("s3:ListAllMyBuckets")));
+        assert_eq!(told[0]["allowed"], false, "{told}");
+    }
+    assert_eq!(read(get(root, path).query("request_id", "0000")), json!([]));
+    let ask = || get(root, path).query("principal", "ann").query("action", "s3:GetObject");
+    let described = ask().query("resource", &arn).query("conditions", r#"{"aws:SourceIp": ["10.0.0.1"]}"#);
+    let told = read(described);
+    assert_eq!((told.as_array().map(Vec::len), &told[0]["resource"]), (Some(1), &json!(arn)));
+    assert_eq!(told[0]["context"]["aws:SourceIp"], json!(["10.0.0.1"]), "{told}");
+    refused(ask().query("request_id", &id), 400, "InvalidArgument");
+    refused(ask().query("conditions", "[]"), 400, "InvalidArgument");
+    refused(get(root, path).query("principal", "ann"), 400, "InvalidArgument");
+    refused(
+        get(root, path).query("principal", "nobody").query("action", "s3:GetObject"),
+        400,
+        "InvalidArgument",
+    );
+    // What lets somebody read the cluster lets nobody read what others were refused.
+    let statement =
+        r#"{"Statement": {"Effect": "Allow", "Action": ["ashlar:Get*", "ashlar:List*"], "Resource": "*"}}"#;
+    iam(root, "PutUserPolicy", &[("UserName", "ann"), ("PolicyName", "p"), ("PolicyDocument", statement)]);
+    read(get(&ann, "/_ashlar/v1/accounts"));
+    refused(get(&ann, path), 403, "AccessDenied");
 }
 
 /// Every route, by every way to say who asks.

@@ -151,7 +151,7 @@ fn operators_say_something_else_of_some() {
         "sent_bytes_per_second": 0, "burst_seconds": 2}, "limits": []});
     assert_eq!(limits(root), none);
 
-    assert!(server.admin(&["limit", "set", "--access-key", &id, "--requests", "1", "--burst", "1"]));
+    assert!(server.admin(&["limit", "set", "--key", &id, "--requests", "1", "--burst", "1"]));
     slowed(&until_slowed(|| bucket.through(&other).get("key").send()));
     for _ in 0..5 {
         bucket.through(&ann).get("key").ok();
@@ -183,7 +183,7 @@ fn a_limit_needs_somebody_and_a_rate() {
     for words in [
         &["limit", "set", "--user", "nobody", "--requests", "1"][..],
         &["limit", "set", "--role", "nobody", "--requests", "1"],
-        &["limit", "set", "--access-key", "AKIAABCDEFGHIJKLMNOP", "--requests", "1"],
+        &["limit", "set", "--key", "AKIAABCDEFGHIJKLMNOP", "--requests", "1"],
         &["limit", "set", "--root"],
         &["limit", "set", "--requests", "1"],
         &["limit", "set", "--root", "--anonymous", "--requests", "1"],
@@ -210,7 +210,7 @@ fn sessions_are_counted_for_their_keys() {
     let other = admin(root, "ann");
     let (one, id) = access_key(root, "ann");
     let (of_one, of_other) = (session_token(&one), session_token(&other));
-    assert!(server.admin(&["limit", "set", "--access-key", &id, "--requests", "1", "--burst", "1"]));
+    assert!(server.admin(&["limit", "set", "--key", &id, "--requests", "1", "--burst", "1"]));
     slowed(&until_slowed(|| bucket.through(&one).get("key").send()));
     slowed(&until_slowed(|| bucket.through(&of_one).get("key").send()));
     for client in [&other, &of_other] {

@@ -1,6 +1,6 @@
 //! `ashlar admin account`: accounts, whose buckets, users and limits are closed to each other.
 
-use admin_api::Account;
+use admin_api::{Account, Change, Resource};
 use clap::{Args, Subcommand};
 use env::Env;
 use metadata_api::{
@@ -10,7 +10,7 @@ use metadata_api::{
 use serde::Serialize;
 
 use super::{
-    connect::{Connect, Reached, failed},
+    connect::{Connect, Reached, Remote, Source, failed},
     table::{Table, bytes},
 };
 use crate::Exit;
@@ -34,10 +34,10 @@ enum Action {
     /// Lets nobody of it do anything, from the next request on. What it has stays.
     #[command(after_help = "Example:\n  ashlar admin account suspend research --data ./data\n\n\
         What the account has granted others stays granted: its buckets are there as before.")]
-    Suspend(Named),
+    Suspend(Switched),
     /// Lets those of a suspended account go on.
     #[command(after_help = "Example:\n  ashlar admin account resume research --data ./data")]
-    Resume(Named),
+    Resume(Switched),
     /// Removes an account that has no buckets, users, groups, roles, policies or providers any more.
     #[command(after_help = "Example:\n  ashlar admin account remove research --data ./data\n\n\
         Access keys of its root user go with it. Its ids are never given out again. The first account cannot be removed.")]
@@ -66,20 +66,32 @@ struct Create {
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  ashlar admin account list --data ./data\n  \
-    ashlar admin account list --json --metadata meta1:9300")]
+    ashlar admin account list --json --metadata meta1:9300\n  \
+    ashlar admin account list --endpoint https://s3.example.com")]
 struct List {
     /// Shows them as JSON, for programs.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    connect: Connect,
+    source: Source,
+}
+
+#[derive(Debug, Args)]
+struct Switched {
+    /// The account: its name, its id of 12 digits or its canonical id.
+    account: String,
+    /// Shows the account as it is from now on as JSON, for programs.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    source: Source,
 }
 
 #[derive(Debug, Args)]
 struct Named {
     /// The account: its name, its id of 12 digits or its canonical id.
     account: String,
-    /// Shows the account as JSON, for programs: as it is from now on, or was when it was removed.
+    /// Shows the account as it was when it was removed as JSON, for programs.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -120,17 +132,22 @@ pub(crate) async fn run(env: &Env, command: &AccountCommand) -> Result<(), Exit>
     match &command.action {
         Action::Create(create) => make(env, create).await,
         Action::List(list) => {
-            let reached = list.connect.reach(env).await?;
-            let accounts = admin_api::accounts(&*reached.metadata).await.map_err(failed)?;
+            let accounts = match list.source.remote(env).await? {
+                Some(remote) => remote.get(Resource::Accounts, &[]).await?,
+                None => {
+                    let reached = list.source.reach(env).await?;
+                    admin_api::accounts(&*reached.metadata).await.map_err(failed)?
+                }
+            };
             super::print(&if list.json { super::as_json(&accounts) } else { as_table(&accounts) });
             Ok(())
         }
-        Action::Suspend(named) => set(env, named, AccountStatus::Suspended).await,
-        Action::Resume(named) => set(env, named, AccountStatus::Active).await,
+        Action::Suspend(switched) => set(env, switched, AccountStatus::Suspended).await,
+        Action::Resume(switched) => set(env, switched, AccountStatus::Active).await,
         Action::Remove(named) => {
             let reached = named.connect.reach(env).await?;
             let account = other(&reached, &named.account).await?;
-            let was = if named.json { Some(shown_account(&reached, named).await?) } else { None };
+            let was = if named.json { Some(shown_account(&reached, &named.account).await?) } else { None };
             changed(&named.account, reached.metadata.remove_account(&account).await.map_err(failed)?)?;
             let words = || format!("account {} is removed\n", named.account);
             super::print(&was.as_ref().map_or_else(words, super::as_json));
@@ -219,24 +236,47 @@ async fn change_key(env: &Env, key: &Key) -> Result<(), Exit> {
     Ok(())
 }
 
-async fn set(env: &Env, named: &Named, status: AccountStatus) -> Result<(), Exit> {
-    let reached = named.connect.reach(env).await?;
-    let account = other(&reached, &named.account).await?;
-    changed(&named.account, reached.metadata.set_account_status(&account, status).await.map_err(failed)?)?;
-    if named.json {
-        super::print(&super::as_json(&shown_account(&reached, named).await?));
-        return Ok(());
-    }
-    let status = status.name().to_ascii_lowercase();
-    super::print(&format!("account {} is {status}\n", named.account));
+async fn set(env: &Env, switched: &Switched, status: AccountStatus) -> Result<(), Exit> {
+    let Switched { account: name, json, source } = switched;
+    let shown = match source.remote(env).await? {
+        Some(remote) => {
+            let change = match status {
+                AccountStatus::Suspended => Change::SuspendAccount,
+                _ => Change::ResumeAccount,
+            };
+            Some(remote.change(change, &number_of(&remote, name).await?).await?)
+        }
+        None => {
+            let reached = source.reach(env).await?;
+            let account = other(&reached, name).await?;
+            changed(name, reached.metadata.set_account_status(&account, status).await.map_err(failed)?)?;
+            if *json { Some(shown_account(&reached, name).await?) } else { None }
+        }
+    };
+    let words = || format!("account {name} is {}\n", status.name().to_ascii_lowercase());
+    super::print(&shown.filter(|_: &Account| *json).as_ref().map_or_else(words, super::as_json));
     Ok(())
 }
 
+/// The account's id of 12 digits, by which a gateway knows it. One that is given is not looked for.
+async fn number_of(remote: &Remote, name: &str) -> Result<String, Exit> {
+    if let AccountKey::Number(number) = AccountKey::parse(name) {
+        return Ok(number);
+    }
+    let accounts: Vec<Account> = remote.get(Resource::Accounts, &[]).await?;
+    let found = accounts.into_iter().find(|account| account.name == name || account.canonical_id == name);
+    found.map(|account| account.id).ok_or_else(|| no_account(name))
+}
+
+fn no_account(name: &str) -> Exit {
+    Exit::new(Exit::FAILED, format!("there is no account {name}"))
+}
+
 /// The account that is named, with what it holds.
-async fn shown_account(reached: &Reached, named: &Named) -> Result<Account, Exit> {
-    let found = reached.metadata.find_account(&AccountKey::parse(&named.account)).await.map_err(failed)?;
-    let missing = || Exit::new(Exit::FAILED, format!("there is no account {}", named.account));
-    admin_api::account_of(&*reached.metadata, found.ok_or_else(missing)?).await.map_err(failed)
+async fn shown_account(reached: &Reached, name: &str) -> Result<Account, Exit> {
+    let found = reached.metadata.find_account(&AccountKey::parse(name)).await.map_err(failed)?;
+    let found = found.ok_or_else(|| no_account(name))?;
+    admin_api::account_of(&*reached.metadata, found).await.map_err(failed)
 }
 
 fn changed(name: &str, changed: AccountChanged) -> Result<(), Exit> {
@@ -251,12 +291,31 @@ fn changed(name: &str, changed: AccountChanged) -> Result<(), Exit> {
     Err(Exit::new(Exit::FAILED, why))
 }
 
+/// Whose something is.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Whose {
+    /// Whose: an account's name, its id of 12 digits or its canonical id; the first account's if none is named.
+    #[arg(long, value_name = "ACCOUNT")]
+    account: Option<String>,
+}
+
+impl Whose {
+    /// The account's name, if one is named.
+    pub(super) fn name(&self) -> Option<&str> {
+        self.account.as_deref()
+    }
+
+    /// The account.
+    pub(super) async fn of(&self, reached: &Reached) -> Result<AccountId, Exit> {
+        named(reached, self.name()).await
+    }
+}
+
 /// The account that is named; the first where none is.
-pub(super) async fn named(reached: &Reached, name: Option<&str>) -> Result<AccountId, Exit> {
+async fn named(reached: &Reached, name: Option<&str>) -> Result<AccountId, Exit> {
     let Some(name) = name else { return Ok(AccountId::root()) };
     let found = reached.metadata.find_account(&AccountKey::parse(name)).await.map_err(failed)?;
-    let missing = || Exit::new(Exit::FAILED, format!("there is no account {name}"));
-    found.map(|found| found.id).ok_or_else(missing)
+    found.map(|found| found.id).ok_or_else(|| no_account(name))
 }
 
 /// The same of what can be changed.

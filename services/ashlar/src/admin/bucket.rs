@@ -1,14 +1,14 @@
 //! `ashlar admin bucket`: what buckets hold, and what they may hold at most.
 
-use admin_api::{BucketUsage, Resource};
+use admin_api::{BucketUsage, Change, NewQuota, Resource};
 use clap::{Args, Subcommand};
 use env::Env;
 use metadata_api::{BucketQuota, PAGE_SIZE_MAX};
 use types::BucketName;
 
 use super::{
-    account,
-    connect::{Connect, Remote, Source, failed},
+    account::Whose,
+    connect::{Remote, Source, failed},
     table::{Table, bytes},
 };
 use crate::Exit;
@@ -38,9 +38,8 @@ struct List {
     /// Only buckets whose names begin with this.
     #[arg(default_value = "")]
     prefix: String,
-    /// Whose: an account's name, its id of 12 digits or its canonical id; the first account's if none is named.
-    #[arg(long, value_name = "ACCOUNT")]
-    account: Option<String>,
+    #[command(flatten)]
+    whose: Whose,
     /// Shows them as JSON, for programs.
     #[arg(long)]
     json: bool,
@@ -50,7 +49,8 @@ struct List {
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  ashlar admin bucket quota photos --bytes 500GiB --data ./data\n  \
-    ashlar admin bucket quota photos --none --data ./data\n\n\
+    ashlar admin bucket quota photos --none --data ./data\n  \
+    ashlar admin bucket quota photos --objects 1000000 --endpoint https://s3.example.com\n\n\
     Writes that would take the bucket past a bound, and make it grow, are refused with QuotaExceeded (403) when they are committed; \
     what waits in open multipart uploads is counted when they are completed. Reads, deletes and smaller overwrites always go on, \
     also when the bucket holds more than it may.")]
@@ -63,7 +63,7 @@ struct Quota {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    connect: Connect,
+    source: Source,
 }
 
 /// What a bucket may hold.
@@ -85,10 +85,10 @@ pub(crate) async fn run(env: &Env, command: &BucketCommand) -> Result<(), Exit> 
     match &command.action {
         Action::List(list) => {
             let buckets = match list.source.remote(env).await? {
-                Some(remote) => of_gateway(&remote, &list.prefix, list.account.as_deref()).await?,
+                Some(remote) => of_gateway(&remote, &list.prefix, list.whose.name()).await?,
                 None => {
                     let reached = list.source.reach(env).await?;
-                    let owner = account::named(&reached, list.account.as_deref()).await?;
+                    let owner = list.whose.of(&reached).await?;
                     let buckets =
                         admin_api::buckets(&*reached.metadata, owner, (&list.prefix, None), usize::MAX);
                     buckets.await.map_err(failed)?
@@ -100,11 +100,19 @@ pub(crate) async fn run(env: &Env, command: &BucketCommand) -> Result<(), Exit> 
             let name = BucketName::new(&quota.name).map_err(|error| {
                 Exit::new(Exit::FAILED, format!("{} is no name of a bucket: {error}", quota.name))
             })?;
-            let bounds = BucketQuota { bytes: quota.bounds.bytes, objects: quota.bounds.objects };
-            let reached = quota.connect.reach(env).await?;
-            reached.metadata.set_quota(&name, bounds).await.map_err(failed)?;
-            let bucket = reached.metadata.get_bucket(&name).await.map_err(failed)?;
-            let usage = BucketUsage::from(&bucket);
+            let Bounds { bytes, objects, .. } = quota.bounds;
+            let usage = match quota.source.remote(env).await? {
+                Some(remote) if quota.bounds.none => remote.change(Change::RemoveQuota, &quota.name).await?,
+                Some(remote) => {
+                    remote.change_to(Change::PutQuota, &quota.name, &NewQuota { bytes, objects }).await?
+                }
+                None => {
+                    let reached = quota.source.reach(env).await?;
+                    let bounds = BucketQuota { bytes, objects };
+                    reached.metadata.set_quota(&name, bounds).await.map_err(failed)?;
+                    BucketUsage::from(&reached.metadata.get_bucket(&name).await.map_err(failed)?)
+                }
+            };
             super::print(&if quota.json { super::as_json(&usage) } else { as_table(&[usage]) });
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use admin_api::{AskedOfClass, Resource};
+use admin_api::{AskedOfClass, Change, NewClass, NewCoding, Resource};
 use clap::{Args, Subcommand};
 use env::Env;
 use metadata_api::{ContentKind, PAGE_SIZE_MAX, StorageClass, StorageClassDefinition};
@@ -10,7 +10,7 @@ use placement::GROUPS_DEFAULT;
 use types::{Coding, GroupId, StorageClassName};
 
 use super::{
-    connect::{Connect, Reached, Source, failed},
+    connect::{Reached, Remote, Source, failed},
     pace::{Line, Pace},
     status,
 };
@@ -38,7 +38,8 @@ enum Action {
     /// Defines a class; clients name it in `x-amz-storage-class` from then on.
     #[command(after_help = "Examples:\n  \
         ashlar admin class define REDUCED_REDUNDANCY --coding 2+1 --metadata meta1:9300\n  \
-        ashlar admin class define GLACIER_IR --coding 1+1 --medium s3 --metadata meta1:9300")]
+        ashlar admin class define GLACIER_IR --coding 1+1 --medium s3 --metadata meta1:9300\n  \
+        ashlar admin class define GLACIER_IR --coding 1+1 --endpoint https://s3.example.com")]
     Define(Define),
     /// Changes the coding of a class; what is stored in it is re-encoded in the background.
     Recode(Recode),
@@ -76,7 +77,7 @@ struct Define {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    connect: Connect,
+    source: Source,
 }
 
 #[derive(Debug, Args)]
@@ -102,7 +103,7 @@ struct Recode {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    connect: Connect,
+    source: Source,
 }
 
 pub(crate) async fn run(env: &Env, class: &Class) -> Result<(), Exit> {
@@ -120,7 +121,10 @@ pub(crate) async fn run(env: &Env, class: &Class) -> Result<(), Exit> {
         }
         Action::Define(define) => {
             let name = class_name(&define.name)?;
-            let reached = define.connect.reach(env).await?;
+            if let Some(remote) = define.source.remote(env).await? {
+                return define_by_gateway(&remote, define).await;
+            }
+            let reached = define.source.reach(env).await?;
             let asked = AskedOfClass {
                 medium: define.medium.clone(),
                 groups: define.groups,
@@ -134,16 +138,46 @@ pub(crate) async fn run(env: &Env, class: &Class) -> Result<(), Exit> {
             if let Some(unmet) = class.and_then(|class| asked.unmet(&class.definition)) {
                 return Err(Exit::new(Exit::FAILED, unmet));
             }
-            let mapped = class.is_some_and(|class| !class.groups.is_empty());
-            let words = if mapped {
-                "defined; objects can be stored by it\n"
-            } else {
-                "defined; it takes objects as soon as enough disks of its medium are registered\n"
-            };
-            tell(&reached, &name, words, define.json).await
+            let is_mapped = class.is_some_and(|class| !class.groups.is_empty());
+            tell(&reached, &name, defined_in_words(is_mapped), define.json).await
         }
         Action::Recode(recode) => run_recode(env, recode).await,
     }
+}
+
+fn defined_in_words(is_mapped: bool) -> &'static str {
+    if is_mapped {
+        "defined; objects can be stored by it\n"
+    } else {
+        "defined; it takes objects as soon as enough disks of its medium are registered\n"
+    }
+}
+
+async fn define_by_gateway(remote: &Remote, define: &Define) -> Result<(), Exit> {
+    let wanted = NewClass {
+        coding: define.coding.to_string(),
+        medium: define.medium.clone(),
+        groups: define.groups,
+        inline_limit_bytes: define.inline_limit_bytes,
+        whole_limit_bytes: define.whole_limit_bytes,
+    };
+    let classes: Vec<admin_api::Class> = remote.change_to(Change::DefineClass, &define.name, &wanted).await?;
+    let words = defined_in_words(classes.iter().any(|class| !class.former && class.groups > 0));
+    super::print(&if define.json { super::as_json(&classes) } else { words.to_owned() });
+    Ok(())
+}
+
+const NOTED: &str = "noted; new objects have this coding, and workers re-encode the others (`ashlar admin status` shows how far they are)\n";
+
+async fn recode_by_gateway(remote: &Remote, recode: &Recode) -> Result<(), Exit> {
+    if recode.wait {
+        let message = "gateways do not tell how much is left to be re-encoded in a class: give --data or --metadata to wait for it";
+        return Err(Exit::new(Exit::FAILED, message.to_owned()));
+    }
+    let wanted = NewCoding { coding: recode.coding.to_string() };
+    let classes: Vec<admin_api::Class> = remote.change_to(Change::RecodeClass, &recode.name, &wanted).await?;
+    super::print(&if recode.json { super::as_json(&classes) } else { NOTED.to_owned() });
+    Ok(())
 }
 
 fn limit_help(place: &str, default: u64) -> String {
@@ -156,14 +190,17 @@ fn class_name(name: &str) -> Result<StorageClassName, Exit> {
 
 async fn run_recode(env: &Env, recode: &Recode) -> Result<(), Exit> {
     let name = class_name(&recode.name)?;
-    let reached = recode.connect.reach(env).await?;
+    if let Some(remote) = recode.source.remote(env).await? {
+        return recode_by_gateway(&remote, recode).await;
+    }
+    let reached = recode.source.reach(env).await?;
     let had = reached.map().await?.class(&name).map(|class| class.definition.coding);
     reached.metadata.set_storage_class_coding(&name, recode.coding).await.map_err(failed)?;
     if !recode.wait {
         let words = if had == Some(recode.coding) {
             "it has this coding already; nothing was changed\n"
         } else {
-            "noted; new objects have this coding, and workers re-encode the others (`ashlar admin status` shows how far they are)\n"
+            NOTED
         };
         return tell(&reached, &name, words, recode.json).await;
     }

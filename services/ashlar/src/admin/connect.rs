@@ -7,7 +7,8 @@ use std::{
     sync::Arc,
 };
 
-use admin_api::{Resource, Route};
+use admin_api::{Change, ChangeRoute, Disk, Node, Resource, Route};
+use bytes::Bytes;
 use chunk_api::{
     ChunkService,
     client::{Client, ClientOptions},
@@ -18,7 +19,7 @@ use env::Env;
 use http::{HeaderMap, Method};
 use metadata_api::{ClusterMap, DiskHistory, JobState, Metadata};
 use s3_client::{Access, Call, Client as S3Client, ConnectArgs, Failure, RequestBody};
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 use service_kit::{ClusterSecret, ClusterTls, ClusterTlsConfig};
 use types::{DiskId, NodeId, Role};
 
@@ -45,12 +46,13 @@ pub(crate) struct Connect {
     tls: ClusterTlsConfig,
 }
 
-/// Which cluster, of a command that only reads what gateways answer too.
+/// Which cluster, of a command for what gateways answer and change too.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Source {
     #[command(flatten)]
     connect: Connect,
-    /// URL of the S3 endpoint, to ask a gateway over HTTP, as a user who may, and no metadata service.
+    /// URL of the S3 endpoint, to ask a gateway over HTTP, as a user who may, and no metadata service. One with --operator-changes makes
+    /// changes, too.
     #[arg(long, conflicts_with = "data", value_name = "URL")]
     endpoint: Option<String>,
     #[command(flatten, next_help_heading = "With --endpoint")]
@@ -149,6 +151,11 @@ impl Source {
         remote(env, endpoint, &self.credentials).await.map(Some)
     }
 
+    /// The cluster, whatever is to be asked.
+    pub(crate) fn connect(&self) -> &Connect {
+        &self.connect
+    }
+
     /// The cluster, where no gateway is to be asked.
     pub(crate) async fn reach(&self, env: &Env) -> Result<Reached, Exit> {
         if self.endpoint.is_some() {
@@ -169,10 +176,16 @@ impl Gateway {
 }
 
 async fn remote(env: &Env, endpoint: &str, credentials: &ConnectArgs) -> Result<Remote, Exit> {
+    access(env, endpoint, credentials).await.map(Remote)
+}
+
+async fn access(env: &Env, endpoint: &str, credentials: &ConnectArgs) -> Result<Access, Exit> {
     let failed = |error| Exit::because(Exit::FAILED, &error);
     let endpoint = s3_client::endpoint(Some(endpoint)).map_err(failed)?;
     let connect = credentials.clone().check().map_err(failed)?;
-    Ok(Remote(connect.access(env, endpoint).await.map_err(failed)?))
+    // What operators change has to be signed whole.
+    let connect = s3_client::Connect { signed_payload: true, ..connect };
+    connect.access(env, endpoint).await.map_err(failed)
 }
 
 impl Remote {
@@ -190,24 +203,74 @@ impl Remote {
         if !query.is_empty() {
             target = format!("{target}?{}", query.join("&"));
         }
-        let call = Call {
-            method: Method::GET,
-            target,
-            headers: HeaderMap::new(),
-            body: RequestBody::Bytes(Default::default()),
-        };
+        let right = format!("{} on *", Route::of(resource).action);
+        self.ask(Method::GET, target, Bytes::new(), &right).await
+    }
+
+    /// Changes what has this name, and answers what it is then.
+    pub(crate) async fn change<T: DeserializeOwned>(&self, change: Change, name: &str) -> Result<T, Exit> {
+        self.send_change(change, name, Bytes::new()).await
+    }
+
+    /// Changes what has this name to this.
+    pub(crate) async fn change_to<T: DeserializeOwned>(
+        &self,
+        change: Change,
+        name: &str,
+        wanted: &impl Serialize,
+    ) -> Result<T, Exit> {
+        let body = serde_json::to_vec(wanted).map_err(|error| Exit::because(Exit::FAILED, &error))?;
+        self.send_change(change, name, body.into()).await
+    }
+
+    async fn send_change<T: DeserializeOwned>(
+        &self,
+        change: Change,
+        name: &str,
+        body: Bytes,
+    ) -> Result<T, Exit> {
+        let route = ChangeRoute::of(change);
+        let method = Method::from_bytes(route.method.as_bytes());
+        let method = method.map_err(|error| Exit::because(Exit::FAILED, &error))?;
+        let right = format!("{} on {}", route.action, route.arn(name));
+        let target = route.full_path_of(&sigv4::encode_component(name.as_bytes()));
+        self.ask(method, target, body, &right).await
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        target: String,
+        body: Bytes,
+        right: &str,
+    ) -> Result<T, Exit> {
+        let call = Call { method, target, headers: HeaderMap::new(), body: RequestBody::Bytes(body) };
         let answer =
-            S3Client::new(&self.0).send(call, None).await.map_err(|failure| refused(resource, &failure))?;
+            S3Client::new(&self.0).send(call, None).await.map_err(|failure| refused(right, &failure))?;
         serde_json::from_slice(&answer.body)
             .map_err(|error| Exit::new(Exit::FAILED, format!("the gateway answered something else: {error}")))
     }
+
+    /// The id in full of the node or disk whose id begins with `text`. One that is given in full is not looked for.
+    pub(crate) async fn member(&self, what: &'static str, text: &str) -> Result<String, Exit> {
+        const DIGITS: usize = 32;
+        if text.len() == DIGITS {
+            return Ok(text.to_lowercase());
+        }
+        let ids: Vec<String> = if what == "node" {
+            self.get::<Vec<Node>>(Resource::Nodes, &[]).await?.into_iter().map(|node| node.node).collect()
+        } else {
+            self.get::<Vec<Disk>>(Resource::Disks, &[]).await?.into_iter().map(|disk| disk.disk).collect()
+        };
+        one_of(what, text, ids.into_iter())
+    }
 }
 
-/// What an operator reads of a request that failed.
-fn refused(resource: Resource, failure: &Failure) -> Exit {
-    let action = Route::of(resource).action;
+/// What an operator reads of a request that failed, which takes this right.
+fn refused(right: &str, failure: &Failure) -> Exit {
     let hint = match failure.code() {
-        "AccessDenied" => format!("; ask as the root user, or as one whose policies allow {action} on *"),
+        "AccessDenied" if failure.to_string().contains("--operator-changes") => String::new(),
+        "AccessDenied" => format!("; ask as the root user, or as one whose policies allow {right}"),
         "InvalidAccessKeyId" | "SignatureDoesNotMatch" => "; check the credentials and --region".to_owned(),
         "ConnectionFailed" | "TimedOut" => "; check that --endpoint is that of the store".to_owned(),
         _ => String::new(),
@@ -294,15 +357,15 @@ impl Reached {
 }
 
 /// The one identifier that begins with `text`.
-fn one_of<T: ToString + Copy>(what: &str, text: &str, all: impl Iterator<Item = T>) -> Result<T, Exit> {
-    let found: Vec<T> = all.filter(|id| id.to_string().starts_with(&text.to_lowercase())).collect();
-    match found[..] {
-        [one] => Ok(one),
-        [] => Err(Exit::new(
+fn one_of<T: ToString>(what: &str, text: &str, all: impl Iterator<Item = T>) -> Result<T, Exit> {
+    let mut found: Vec<T> = all.filter(|id| id.to_string().starts_with(&text.to_lowercase())).collect();
+    match (found.pop(), found.len()) {
+        (Some(one), 0) => Ok(one),
+        (None, _) => Err(Exit::new(
             Exit::FAILED,
             format!("no {what} begins with {text:?}; `ashlar admin {what} list` shows them"),
         )),
-        _ => Err(Exit::new(
+        (Some(_), _) => Err(Exit::new(
             Exit::FAILED,
             format!("more than one {what} begins with {text:?}; give more digits"),
         )),

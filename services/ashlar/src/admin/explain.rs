@@ -5,17 +5,18 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
+use admin_api::{Condition, Explanation, Resource, Statement};
 use bytes::Bytes;
 use clap::Args;
 use env::Env;
-use gateway::{Asked, Condition, Described, Explanation, Statement, Told};
+use gateway::{Asked, Described, Told};
 use http::{Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 
 use super::{
-    Connect,
+    connect::Source,
     table::{Table, plain},
 };
 use crate::Exit;
@@ -30,6 +31,7 @@ const ANSWER_BYTES_MAX: usize = 32 << 20;
 #[command(after_help = "Examples:\n  \
     ashlar admin explain --last --data ./data\n  \
     ashlar admin explain 8C3F19D2A0B4E657 --gateway gateway1:9002\n  \
+    ashlar admin explain --last --endpoint https://s3.example.com\n  \
     ashlar admin explain --principal ann --action s3:GetObject --resource arn:aws:s3:::album/a.jpg --condition aws:SourceIp=10.0.0.1 --data ./data")]
 pub(crate) struct Explain {
     /// The id of a request that was refused, as its answer has it (x-amz-request-id). Each gateway remembers its last 256 refusals.
@@ -63,7 +65,7 @@ pub(crate) struct Explain {
     )]
     gateways: Vec<String>,
     #[command(flatten)]
-    connect: Connect,
+    source: Source,
 }
 
 fn condition(text: &str) -> Result<(String, String), String> {
@@ -92,14 +94,52 @@ impl Explain {
 /// Asks, and shows what was answered.
 pub(crate) async fn run(env: &Env, explain: &Explain) -> Result<(), Exit> {
     let question = explain.question()?;
-    let body = serde_json::to_vec(&question).map_err(|error| Exit::because(Exit::FAILED, &error))?;
-    let (addresses, token) = explain.connect.gateways(env, &explain.gateways).await?;
-    let env = &explain.connect.reaching_gateways(env).await?;
+    let mut found = match explain.source.remote(env).await? {
+        Some(remote) => remote.get(Resource::Explanations, &query_of(&question)?).await?,
+        None => ask_all(env, explain, &question).await?,
+    };
+    if let (true, Some(id)) = (found.is_empty(), &explain.request_id) {
+        let message = format!(
+            "no refusal of {id} is remembered: it was not refused, or by another gateway, or too many were since"
+        );
+        return Err(Exit::new(Exit::FAILED, message));
+    }
+    found.sort_by(|one: &Explanation, other| other.time.cmp(&one.time));
+    if explain.json {
+        super::print(&as_json(&found).map_err(|error| Exit::because(Exit::FAILED, &error))?);
+        return Ok(());
+    }
+    super::print(&if explain.last { in_lines(&found) } else { found.iter().map(in_words).collect() });
+    Ok(())
+}
+
+/// A question as a gateway is asked it over HTTP.
+fn query_of(question: &Asked) -> Result<Vec<(&'static str, String)>, Exit> {
+    let Described { principal, action, resource, conditions } = match question {
+        Asked::Last => return Ok(Vec::new()),
+        Asked::RequestId(id) => return Ok(vec![("request_id", id.clone())]),
+        Asked::Described(described) => described,
+    };
+    let mut query = vec![("principal", principal.clone()), ("action", action.clone())];
+    query.extend(resource.clone().map(|resource| ("resource", resource)));
+    if !conditions.is_empty() {
+        let text = serde_json::to_string(conditions).map_err(|error| Exit::because(Exit::FAILED, &error))?;
+        query.push(("conditions", text));
+    }
+    Ok(query)
+}
+
+/// Asks gateways where they answer operators.
+async fn ask_all(env: &Env, explain: &Explain, question: &Asked) -> Result<Vec<Explanation>, Exit> {
+    let body = serde_json::to_vec(question).map_err(|error| Exit::because(Exit::FAILED, &error))?;
+    let connect = explain.source.connect();
+    let (addresses, token) = connect.gateways(env, &explain.gateways).await?;
+    let env = &connect.reaching_gateways(env).await?;
     let mut found = Vec::new();
     for address in &addresses {
         found.extend(ask(env, address, &token, body.clone().into()).await?);
         // What is described each of them would decide alike; of a request the one knows that decided on it.
-        let is_enough = match &question {
+        let is_enough = match question {
             Asked::Last => false,
             Asked::RequestId(_) | Asked::Described(_) => !found.is_empty(),
         };
@@ -107,19 +147,7 @@ pub(crate) async fn run(env: &Env, explain: &Explain) -> Result<(), Exit> {
             break;
         }
     }
-    if let (true, Some(id)) = (found.is_empty(), &explain.request_id) {
-        let message = format!(
-            "no refusal of {id} is remembered: it was not refused, or by another gateway, or too many were since"
-        );
-        return Err(Exit::new(Exit::FAILED, message));
-    }
-    found.sort_by(|one, other| other.time.cmp(&one.time));
-    if explain.json {
-        super::print(&as_json(&found).map_err(|error| Exit::because(Exit::FAILED, &error))?);
-        return Ok(());
-    }
-    super::print(&if explain.last { in_lines(&found) } else { found.iter().map(in_words).collect() });
-    Ok(())
+    Ok(found)
 }
 
 async fn ask(env: &Env, address: &str, token: &str, body: Bytes) -> Result<Vec<Explanation>, Exit> {
@@ -256,7 +284,7 @@ fn compared(condition: &Condition) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
-    use gateway::{Condition, Explanation, Statement};
+    use admin_api::{Condition, Explanation, Statement};
 
     use super::{as_json, condition, in_lines, in_words};
 

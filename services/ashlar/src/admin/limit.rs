@@ -1,14 +1,14 @@
 //! `ashlar admin limit`: how much users, roles, access keys and addresses may ask of each gateway.
 
-use admin_api::{Holder, Limit, Limits, Resource};
+use admin_api::{Change, Holder, Limit, Limits, NewRates, Resource, holder_name};
 use clap::{Args, Subcommand};
 use env::Env;
 use metadata_api::{RATE_LIMITS_MAX, RateHolder, RateLimitSet, Rates};
 
 use super::{
-    account,
+    account::Whose,
     bucket::parse_size,
-    connect::{Connect, Source, failed},
+    connect::{Reached, Remote, Source, failed},
     table::{Table, bytes},
 };
 use crate::Exit;
@@ -37,9 +37,8 @@ enum Action {
 #[command(after_help = "Examples:\n  ashlar admin limit list --data ./data\n  \
     ashlar admin limit list --json --endpoint http://127.0.0.1:9000")]
 struct List {
-    /// Whose: an account's name, its id of 12 digits or its canonical id; the first account's if none is named.
-    #[arg(long, value_name = "ACCOUNT")]
-    account: Option<String>,
+    #[command(flatten)]
+    whose: Whose,
     /// Shows them as JSON, for programs.
     #[arg(long)]
     json: bool,
@@ -59,18 +58,19 @@ struct Whom {
     role: Option<String>,
     /// An access key of a user, within what the user may.
     #[arg(long, value_name = "ACCESS_KEY_ID")]
-    access_key: Option<String>,
+    key: Option<String>,
     /// The root user.
     #[arg(long)]
     root: bool,
     /// Whoever shows no credentials, each address by itself.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "account")]
     anonymous: bool,
 }
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  ashlar admin limit set --user backup --requests 100 --sent 50MiB --data ./data\n\n\
+    after_help = "Examples:\n  ashlar admin limit set --user backup --requests 100 --sent 50MiB --data ./data\n  \
+    ashlar admin limit set --anonymous --requests 20 --endpoint https://s3.example.com\n\n\
     Each gateway counts by itself, so somebody who uses several of them can have as much of each. What is not given is as the \
     settings of gateways say (--request-rate-max, --receive-rate-max, --send-rate-max, --rate-burst), or without a bound of its \
     own for an access key. Gateways know of it within seconds."
@@ -78,16 +78,15 @@ struct Whom {
 struct Set {
     #[command(flatten)]
     whom: Whom,
-    /// Whose user, role or access key: an account's name, its id of 12 digits or its canonical id; the first account's if none is named.
-    #[arg(long, value_name = "ACCOUNT", conflicts_with = "anonymous")]
-    account: Option<String>,
+    #[command(flatten)]
+    whose: Whose,
     #[command(flatten)]
     what: What,
     /// Shows all limits as JSON, for programs.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    connect: Connect,
+    source: Source,
 }
 
 /// What they may.
@@ -113,14 +112,13 @@ struct What {
 struct Remove {
     #[command(flatten)]
     whom: Whom,
-    /// Whose user, role or access key, as for `set`.
-    #[arg(long, value_name = "ACCOUNT", conflicts_with = "anonymous")]
-    account: Option<String>,
+    #[command(flatten)]
+    whose: Whose,
     /// Shows all limits that are left as JSON, for programs.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    connect: Connect,
+    source: Source,
 }
 
 impl Whom {
@@ -129,7 +127,7 @@ impl Whom {
         match self {
             Self { user: Some(name), .. } => RateHolder::User(name.to_ascii_lowercase()),
             Self { role: Some(name), .. } => RateHolder::Role(name.to_ascii_lowercase()),
-            Self { access_key: Some(id), .. } => RateHolder::AccessKey(id.clone()),
+            Self { key: Some(id), .. } => RateHolder::AccessKey(id.clone()),
             Self { root: true, .. } => RateHolder::Root,
             Self { .. } => RateHolder::Anonymous,
         }
@@ -141,12 +139,12 @@ pub(crate) async fn run(env: &Env, command: &LimitCommand) -> Result<(), Exit> {
         Action::List(list) => {
             let limits = match list.source.remote(env).await? {
                 Some(remote) => {
-                    let query = list.account.iter().map(|account| ("account", account.clone()));
-                    remote.get(Resource::Limits, &query.collect::<Vec<_>>()).await?
+                    let query = list.whose.name().map(|account| ("account", account.to_owned()));
+                    remote.get(Resource::Limits, &query.into_iter().collect::<Vec<_>>()).await?
                 }
                 None => {
                     let reached = list.source.reach(env).await?;
-                    let account = account::named(&reached, list.account.as_deref()).await?;
+                    let account = list.whose.of(&reached).await?;
                     let limits = Limits::read(&*reached.metadata, &account, None);
                     limits.await.map_err(failed)?
                 }
@@ -154,31 +152,74 @@ pub(crate) async fn run(env: &Env, command: &LimitCommand) -> Result<(), Exit> {
             super::print(&if list.json { super::as_json(&limits) } else { as_table(&limits) });
             Ok(())
         }
-        Action::Set(Set { whom, account, what, json, connect }) => {
+        Action::Set(Set { whom, whose, what, json, source }) => {
             let What { requests, received, sent, burst } = *what;
             let rates = Rates { requests, received_bytes: received, sent_bytes: sent, burst_seconds: burst };
-            set(env, connect, (account.as_deref(), &whom.holder()), Some(rates), *json).await
+            set(env, source, (whose, &whom.holder()), Some(rates), *json).await
         }
-        Action::Remove(Remove { whom, account, json, connect }) => {
-            set(env, connect, (account.as_deref(), &whom.holder()), None, *json).await
+        Action::Remove(Remove { whom, whose, json, source }) => {
+            set(env, source, (whose, &whom.holder()), None, *json).await
         }
     }
 }
 
 async fn set(
     env: &Env,
-    connect: &Connect,
-    (account, holder): (Option<&str>, &RateHolder),
+    source: &Source,
+    (whose, holder): (&Whose, &RateHolder),
     rates: Option<Rates>,
     as_json: bool,
 ) -> Result<(), Exit> {
-    let reached = connect.reach(env).await?;
-    let account = account::named(&reached, account).await?;
+    let limits = match source.remote(env).await? {
+        Some(remote) => set_by_gateway(&remote, (whose, holder), rates).await?,
+        None => set_in_cluster(&source.reach(env).await?, (whose, holder), rates).await?,
+    };
+    super::print(&if as_json { super::as_json(&limits) } else { as_table(&limits) });
+    Ok(())
+}
+
+async fn set_by_gateway(
+    remote: &Remote,
+    (whose, holder): (&Whose, &RateHolder),
+    rates: Option<Rates>,
+) -> Result<Limits, Exit> {
+    if whose.name().is_some() {
+        let message =
+            "gateways set limits in the first account alone: give --data or --metadata for another's";
+        return Err(Exit::new(Exit::FAILED, message.to_owned()));
+    }
+    let name = holder_name(holder);
+    let Some(rates) = rates else {
+        let limits: Limits = remote.get(Resource::Limits, &[]).await?;
+        if !limits.limits.iter().any(|limit| limit.is_of(holder)) {
+            return Err(no_limit(holder));
+        }
+        return remote.change(Change::RemoveLimit, &name).await;
+    };
+    let rates = NewRates {
+        requests_per_second: rates.requests,
+        received_bytes_per_second: rates.received_bytes,
+        sent_bytes_per_second: rates.sent_bytes,
+        burst_seconds: rates.burst_seconds,
+    };
+    remote.change_to(Change::PutLimit, &name, &rates).await
+}
+
+fn no_limit(holder: &RateHolder) -> Exit {
+    Exit::new(Exit::FAILED, format!("there is no limit of a {}", in_words(holder)))
+}
+
+async fn set_in_cluster(
+    reached: &Reached,
+    (whose, holder): (&Whose, &RateHolder),
+    rates: Option<Rates>,
+) -> Result<Limits, Exit> {
+    let account = whose.of(reached).await?;
     let refused = |message: String| Err(Exit::new(Exit::FAILED, message));
     if rates.is_none() {
         let limits = reached.metadata.list_rate_limits(&account).await.map_err(failed)?;
         if !limits.iter().any(|limit| limit.holder == *holder) {
-            return refused(format!("there is no limit of a {}", in_words(holder)));
+            return Err(no_limit(holder));
         }
     }
     match reached.metadata.set_rate_limit(&account, holder, rates).await.map_err(failed)? {
@@ -186,9 +227,7 @@ async fn set(
         RateLimitSet::NoSuchHolder => return refused(format!("there is no {}", in_words(holder))),
         RateLimitSet::TooMany => return refused(format!("there are {RATE_LIMITS_MAX} limits already")),
     }
-    let limits = Limits::read(&*reached.metadata, &account, None).await.map_err(failed)?;
-    super::print(&if as_json { super::as_json(&limits) } else { as_table(&limits) });
-    Ok(())
+    Limits::read(&*reached.metadata, &account, None).await.map_err(failed)
 }
 
 fn in_words(holder: &RateHolder) -> String {

@@ -1,6 +1,9 @@
 //! `ashlar admin node` and `ashlar admin disk`: who belongs to the cluster, and who is to leave.
 
-use std::time::Duration;
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use admin_api::{Intended, Resource, ShortOfDisks};
 use clap::{Args, Subcommand};
@@ -12,7 +15,7 @@ use worker::{AuditOptions, AuditReport, audit};
 
 use super::{
     audit::lost_in_words,
-    connect::{Connect, Reached, Source, failed},
+    connect::{Reached, Remote, Source, failed},
     pace::{Line, Pace},
     status,
 };
@@ -55,7 +58,8 @@ enum Action {
     List(List),
     /// Moves all shards elsewhere; reads are served meanwhile.
     #[command(after_help = "Examples:\n  ashlar admin disk drain 07c1 --wait --data ./data\n  \
-        ashlar admin node drain 3f9a --wait --timeout 3600 --metadata meta1:9300\n\n\
+        ashlar admin node drain 3f9a --wait --timeout 3600 --metadata meta1:9300\n  \
+        ashlar admin disk drain 07c1 --endpoint https://s3.example.com\n\n\
         With --wait the exit status is 0 only when no shard is left on it; 7 when some were when the time was over; 8 when a storage \
         class has too few other disks, so that what it keeps there stays until there are more; 1 when the cluster cannot be asked.")]
     Drain(Leave),
@@ -88,7 +92,7 @@ struct Change {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    connect: Connect,
+    source: Source,
 }
 
 #[derive(Debug, Args)]
@@ -113,8 +117,8 @@ struct Leave {
 struct Told {
     #[serde(flatten)]
     intended: Intended,
-    /// Shard indexes of groups that it still holds or receives.
-    slots: usize,
+    /// Shard indexes of groups that it still holds or receives; nothing where a gateway was not asked for that too.
+    slots: Option<usize>,
 }
 
 pub(crate) async fn run_node(env: &Env, node: &Node) -> Result<(), Exit> {
@@ -134,11 +138,15 @@ pub(crate) async fn run_node(env: &Env, node: &Node) -> Result<(), Exit> {
         Action::Serve(change) => (change, None, Intent::Serve),
         Action::Remove(leave) => (&leave.change, Some(leave), Intent::Remove),
     };
-    let reached = change.connect.reach(env).await?;
+    if let Some(remote) = change.source.remote(env).await? {
+        return note(env, &remote, Wanted { what: "node", intent }, leave, change).await;
+    }
+    let reached = change.source.reach(env).await?;
     let id = reached.node(&change.id).await?;
     reached.metadata.set_node_intent(id, intent).await.map_err(failed)?;
     let disks_of = |map: &ClusterMap| Intended::disks_of_node(map, id);
-    Noted { env, reached: &reached, what: "node", id: id.to_string(), intent, disks_of: &disks_of }
+    let at = At::Cluster { reached: &reached, disks_of: &disks_of };
+    Noted { env, at, wanted: Wanted { what: "node", intent }, id: id.to_string() }
         .finish(leave, change.json)
         .await
 }
@@ -160,25 +168,89 @@ pub(crate) async fn run_disk(env: &Env, disk: &Disk) -> Result<(), Exit> {
         Action::Serve(change) => (change, None, Intent::Serve),
         Action::Remove(leave) => (&leave.change, Some(leave), Intent::Remove),
     };
-    let reached = change.connect.reach(env).await?;
+    if let Some(remote) = change.source.remote(env).await? {
+        return note(env, &remote, Wanted { what: "disk", intent }, leave, change).await;
+    }
+    let reached = change.source.reach(env).await?;
     let id = reached.disk(&change.id).await?;
     reached.metadata.set_disk_intent(id, intent).await.map_err(failed)?;
     let disks_of = |_: &ClusterMap| vec![id];
-    Noted { env, reached: &reached, what: "disk", id: id.to_string(), intent, disks_of: &disks_of }
+    let at = At::Cluster { reached: &reached, disks_of: &disks_of };
+    Noted { env, at, wanted: Wanted { what: "disk", intent }, id: id.to_string() }
         .finish(leave, change.json)
         .await
+}
+
+/// Has a gateway note it.
+async fn note(
+    env: &Env,
+    remote: &Remote,
+    wanted: Wanted,
+    leave: Option<&Leave>,
+    change: &Change,
+) -> Result<(), Exit> {
+    let id = remote.member(wanted.what, &change.id).await?;
+    let intended = remote.change(wanted.change(), &id).await?;
+    let at = At::Gateway { remote, intended: Mutex::new(intended) };
+    Noted { env, at, wanted, id }.finish(leave, change.json).await
+}
+
+/// What is wanted of what.
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
+    /// `node` or `disk`.
+    what: &'static str,
+    intent: Intent,
+}
+
+impl Wanted {
+    fn change(self) -> admin_api::Change {
+        match self.what {
+            "node" => admin_api::Change::Node(self.intent),
+            _ => admin_api::Change::Disk(self.intent),
+        }
+    }
+}
+
+/// Who was told, and is asked how far it is.
+enum At<'a> {
+    Cluster {
+        reached: &'a Reached,
+        /// The disks that it is about, by the map of now.
+        disks_of: &'a (dyn Fn(&ClusterMap) -> Vec<DiskId> + Sync),
+    },
+    Gateway {
+        remote: &'a Remote,
+        /// What it answered last.
+        intended: Mutex<Intended>,
+    },
+}
+
+/// How far it is.
+struct Seen {
+    intended: Intended,
+    /// As of [`Told`].
+    slots: usize,
+    /// Whether a disk of it does not answer.
+    is_away: bool,
+}
+
+impl Seen {
+    fn told(self) -> Told {
+        Told { intended: self.intended, slots: Some(self.slots) }
+    }
+}
+
+fn locked(intended: &Mutex<Intended>) -> MutexGuard<'_, Intended> {
+    intended.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What was said of a node or disk.
 struct Noted<'a> {
     env: &'a Env,
-    reached: &'a Reached,
-    /// `node` or `disk`.
-    what: &'static str,
+    at: At<'a>,
+    wanted: Wanted,
     id: String,
-    intent: Intent,
-    /// The disks that it is about, by the map of now.
-    disks_of: &'a (dyn Fn(&ClusterMap) -> Vec<DiskId> + Sync),
 }
 
 /// How the waiting for it ended.
@@ -192,10 +264,14 @@ enum End {
 impl Noted<'_> {
     /// Says what was done and, when asked to, waits until it is complete.
     async fn finish(self, leave: Option<&Leave>, as_json: bool) -> Result<(), Exit> {
-        let told = self.told(&self.reached.map().await?);
         let Some(leave) = leave.filter(|leave| leave.wait) else {
+            // Whoever may change it may not have the right to look at all disks.
+            let told = match &self.at {
+                At::Cluster { .. } => self.look().await?.told(),
+                At::Gateway { intended, .. } => Told { intended: locked(intended).clone(), slots: None },
+            };
             told.intended.short_of_disks.iter().for_each(|short| eprintln!("{}", self.in_words(short)));
-            let words = match self.intent {
+            let words = match self.wanted.intent {
                 Intent::Serve => "it serves\n",
                 Intent::Drain | Intent::Remove => {
                     "noted; workers move its shards from now on (`ashlar admin status` shows how far they are)\n"
@@ -204,7 +280,8 @@ impl Noted<'_> {
             super::print(&if as_json { super::as_json(&told) } else { words.to_owned() });
             return Ok(());
         };
-        let (told, end) = self.wait(leave.timeout.map(Duration::from_secs)).await?;
+        let (seen, end) = self.wait(leave.timeout.map(Duration::from_secs)).await?;
+        let (slots, told) = (seen.slots, seen.told());
         if as_json {
             super::print(&super::as_json(&told));
         }
@@ -214,10 +291,9 @@ impl Noted<'_> {
                 super::print("no shard is left on it\n");
                 Ok(())
             }
-            End::TimedOut => Err(Exit::new(
-                Exit::WAITS,
-                format!("{} group slots are left on it, which goes on", told.slots),
-            )),
+            End::TimedOut => {
+                Err(Exit::new(Exit::WAITS, format!("{slots} group slots are left on it, which goes on")))
+            }
             End::Short => {
                 let short = told.intended.short_of_disks.iter().map(|short| self.in_words(short));
                 Err(Exit::new(Exit::BLOCKED, short.collect::<Vec<_>>().join("\n")))
@@ -225,10 +301,46 @@ impl Noted<'_> {
         }
     }
 
-    fn told(&self, map: &ClusterMap) -> Told {
-        let disks = (self.disks_of)(map);
-        let intended = Intended::new(self.id.clone(), self.intent, map, &disks);
-        Told { intended, slots: slots_on(map, &disks) }
+    async fn look(&self) -> Result<Seen, Exit> {
+        match &self.at {
+            At::Cluster { reached, disks_of } => {
+                let map = reached.map().await?;
+                let disks = disks_of(&map);
+                let intended = Intended::new(self.id.clone(), self.wanted.intent, &map, &disks);
+                Ok(Seen { intended, slots: slots_on(&map, &disks), is_away: is_away(&map, &disks) })
+            }
+            At::Gateway { remote, intended } => {
+                let disks: Vec<admin_api::Disk> = remote.get(Resource::Disks, &[]).await?;
+                let is_its = |disk: &&admin_api::Disk| {
+                    let id = if self.wanted.what == "node" { &disk.node } else { &disk.disk };
+                    *id == self.id
+                };
+                let slots = disks.iter().filter(is_its).map(|disk| disk.groups + disk.arriving).sum();
+                let is_away = disks.iter().filter(is_its).any(|disk| disk.state == "down");
+                Ok(Seen { intended: locked(intended).clone(), slots, is_away })
+            }
+        }
+    }
+
+    /// Finds out why nothing moves.
+    async fn find_out(&self) -> Result<AuditReport, Exit> {
+        match &self.at {
+            At::Cluster { reached, .. } => Losses::find(reached).await,
+            At::Gateway { remote, intended } => {
+                // To say it again changes nothing, and is answered with the classes that are short of disks now.
+                let again = remote.change(self.wanted.change(), &self.id).await?;
+                *locked(intended) = again;
+                Ok(AuditReport::default())
+            }
+        }
+    }
+
+    /// Whether it is worth finding that out: what is lost with a disk takes an audit, and that takes a cluster.
+    fn is_unclear(&self, seen: &Seen) -> bool {
+        match self.at {
+            At::Cluster { .. } => self.wanted.intent == Intent::Remove && seen.is_away,
+            At::Gateway { .. } => true,
+        }
     }
 
     fn in_words(&self, short: &ShortOfDisks) -> String {
@@ -236,22 +348,21 @@ impl Noted<'_> {
         format!(
             "storage class {class} needs {disks_needed} disks and {disks_left} are left to it: what it keeps there stays until disks are \
              added; `ashlar admin {} serve {}` takes it back",
-            self.what, self.id
+            self.wanted.what, self.id
         )
     }
 
-    async fn wait(&self, time: Option<Duration>) -> Result<(Told, End), Exit> {
-        let Self { env, reached, .. } = self;
+    async fn wait(&self, time: Option<Duration>) -> Result<(Seen, End), Exit> {
+        let env = self.env;
         let until = time.map(|time| env.now().after(time));
         let (mut pace, mut line) = (Pace::default(), Line::new());
         let mut losses = Losses { least: usize::MAX, next: env.now() };
         let (mut maps, mut audits) = (Patience::default(), Patience::default());
-        let mut last = self.told(&reached.map().await?);
+        let mut last = self.look().await?;
         loop {
-            let map = reached.map().await;
-            if let Some(map) = maps.take(map, "the cluster map was not read", &mut line, env.now())? {
-                let disks = (self.disks_of)(&map);
-                last = self.told(&map);
+            let seen = self.look().await;
+            if let Some(seen) = maps.take(seen, "the cluster map was not read", &mut line, env.now())? {
+                last = seen;
                 let now = env.now();
                 pace.look(last.slots as u64, now);
                 line.show(&pace.text("group slots moved"), now);
@@ -261,9 +372,9 @@ impl Noted<'_> {
                 if !last.intended.short_of_disks.is_empty() {
                     return Ok((last, End::Short));
                 }
-                if self.intent == Intent::Remove && is_away(&map, &disks) && losses.are_due(last.slots, now) {
-                    let report = Losses::find(reached).await;
-                    let what = "it was not found out what is lost with it";
+                if self.is_unclear(&last) && losses.are_due(last.slots, now) {
+                    let report = self.find_out().await;
+                    let what = "it was not found out what holds it up";
                     let report = audits.take(report, what, &mut line, env.now())?;
                     losses.told(report.as_ref(), &mut line, env.now());
                 }

@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use admin_api::Explanation;
 use metadata_api::{AccountId, AccountKey, Bucket, Error as MetadataError, GetVersion};
 use policy::{Context, Decision, Kind, Of, Otherwise, Principal, Resource, Scope, Trace};
 use s3_wire::S3Error;
@@ -19,7 +20,7 @@ use super::{
 };
 use crate::{
     Gateway,
-    decisions::{Asker, DESCRIBED_BYTES_MAX, Explanation},
+    decisions::{Asker, DESCRIBED_BYTES_MAX, explanation},
     iam::told_of_resource,
     identity::{Directory, Holder, Terms, entry_name},
     request::RequestId,
@@ -101,7 +102,7 @@ fn of_everybody(time: Timestamp, principal: &Principal, action: &str) -> Explana
         Principal::Anonymous => Decision::NotAllowed(Kind::Identity),
         _ => Decision::AllowedOtherwise(Otherwise::Everybody),
     };
-    Explanation::new((principal.own_arn(), time), &request, (decision, Trace::default()), 0)
+    explanation((principal.own_arn(), time), &request, (decision, Trace::default()), 0)
 }
 
 /// The account that an ARN names; the first where none is named.
@@ -184,7 +185,7 @@ impl Asking<'_> {
 
     fn told(&self, request: &policy::Request<'_>, found: (Decision, Trace)) -> Explanation {
         let time = Timestamp(self.gateway.env.wall_clock_ms());
-        Explanation::new((self.principal.own_arn(), time), request, found, DESCRIBED_BYTES_MAX)
+        explanation((self.principal.own_arn(), time), request, found, DESCRIBED_BYTES_MAX)
     }
 
     /// A call of IAM, one to assume a role, or what operators read.

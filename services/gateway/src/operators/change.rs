@@ -3,11 +3,14 @@
 
 use admin_api::{
     AskedOfClass, BucketUsage, Change, ChangeRoute, Class, Intended, Limits, NewClass, NewCoding, NewQuota,
-    NewRates,
+    NewRates, holder_name, holder_of,
 };
 use axum::body::Body;
 use bytes::Bytes;
-use metadata_api::{BucketQuota, Error, Metadata, RATE_LIMITS_MAX, RateHolder, RateLimitSet, Rates};
+use metadata_api::{
+    AccountChanged, AccountKey, AccountStatus, BucketQuota, Error, Metadata, RATE_LIMITS_MAX, RateHolder,
+    RateLimitSet, Rates,
+};
 use s3_wire::{ErrorCode, S3Error};
 use serde::de::DeserializeOwned;
 use sigv4::Payload;
@@ -35,6 +38,8 @@ pub(super) enum Target {
     Bucket(BucketName),
     Holder(RateHolder),
     Class(StorageClassName),
+    /// By its id of 12 digits.
+    Account(String),
 }
 
 impl Target {
@@ -48,11 +53,15 @@ impl Target {
                 BucketName::new(name).map(Self::Bucket).map_err(|_| is_none("name of a bucket"))
             }
             Change::PutLimit | Change::RemoveLimit => {
-                holder(name).map(Self::Holder).ok_or_else(|| is_none("holder of a limit"))
+                holder_of(name).map(Self::Holder).ok_or_else(|| is_none("holder of a limit"))
             }
             Change::DefineClass | Change::RecodeClass => {
                 StorageClassName::new(name).map(Self::Class).map_err(|_| is_none("name of a storage class"))
             }
+            Change::SuspendAccount | Change::ResumeAccount => match AccountKey::parse(name) {
+                AccountKey::Number(number) => Ok(Self::Account(number)),
+                _ => Err(is_none("id of an account")),
+            },
         }
     }
 
@@ -63,25 +72,9 @@ impl Target {
             Self::Disk(disk) => disk.to_string(),
             Self::Bucket(bucket) => bucket.to_string(),
             Self::Class(class) => class.to_string(),
-            Self::Holder(RateHolder::User(name)) => format!("user:{name}"),
-            Self::Holder(RateHolder::Role(name)) => format!("role:{name}"),
-            Self::Holder(RateHolder::AccessKey(id)) => format!("access_key:{id}"),
-            Self::Holder(RateHolder::Root) => "root".to_owned(),
-            Self::Holder(RateHolder::Anonymous) => "anonymous".to_owned(),
+            Self::Account(number) => number.clone(),
+            Self::Holder(holder) => holder_name(holder),
         }
-    }
-}
-
-fn holder(text: &str) -> Option<RateHolder> {
-    match text.split_once(':') {
-        None if text == "root" => Some(RateHolder::Root),
-        None if text == "anonymous" => Some(RateHolder::Anonymous),
-        Some((_, "")) | None => None,
-        // Names of users and roles differ in more than case.
-        Some(("user", name)) => Some(RateHolder::User(name.to_ascii_lowercase())),
-        Some(("role", name)) => Some(RateHolder::Role(name.to_ascii_lowercase())),
-        Some(("access_key", id)) => Some(RateHolder::AccessKey(id.to_owned())),
-        Some(_) => None,
     }
 }
 
@@ -154,14 +147,15 @@ async fn carry_out(
         }
         (Change::RemoveLimit, Target::Holder(holder)) => limit(gateway, holder, None).await,
         (Change::DefineClass, Target::Class(name)) => {
-            let NewClass { coding: text, medium, groups } = parse(body)?;
+            let NewClass { coding: text, medium, groups, inline_limit_bytes, whole_limit_bytes } =
+                parse(body)?;
             let is_named = |medium: &str| {
                 !medium.is_empty() && medium.len() <= MEDIUM_LENGTH_MAX && !medium.contains(char::is_control)
             };
             if medium.as_deref().is_some_and(|medium| !is_named(medium)) {
                 return Err(invalid("This is no name of a medium."));
             }
-            let asked = AskedOfClass { medium, groups, ..AskedOfClass::default() };
+            let asked = AskedOfClass { medium, groups, inline_limit_bytes, whole_limit_bytes };
             let definition = asked.definition(name.clone(), coding(&text)?);
             metadata.define_storage_class(definition).await.map_err(refused)?;
             // Where there was one of the name and the coding, nothing was changed.
@@ -176,6 +170,12 @@ async fn carry_out(
             let NewCoding { coding: text } = parse(body)?;
             metadata.set_storage_class_coding(name, coding(&text)?).await.map_err(refused)?;
             classes(metadata, name).await
+        }
+        (Change::SuspendAccount, Target::Account(number)) => {
+            account(metadata, number, AccountStatus::Suspended).await
+        }
+        (Change::ResumeAccount, Target::Account(number)) => {
+            account(metadata, number, AccountStatus::Active).await
         }
         // A target is parsed by its change.
         _ => Err(S3Error::new(ErrorCode::InternalError)),
@@ -197,6 +197,20 @@ async fn limit(gateway: &Gateway, holder: &RateHolder, rates: Option<Rates>) -> 
     }
     let defaults = Some(gateway.rates.defaults());
     written(&Limits::read(metadata, &account, defaults).await.map_err(refused)?)
+}
+
+async fn account(metadata: &dyn Metadata, number: &str, status: AccountStatus) -> Result<Bytes, S3Error> {
+    let key = AccountKey::Number(number.to_owned());
+    if key.is_root() {
+        return Err(invalid("The first account stays as it is: its root user is a setting of the gateways."));
+    }
+    let none = || missing("There is no such account.");
+    let found = metadata.find_account(&key).await.map_err(refused)?.ok_or_else(none)?;
+    if metadata.set_account_status(&found.id, status).await.map_err(refused)? != AccountChanged::Done {
+        return Err(none());
+    }
+    let changed = metadata_api::Account { status, ..found };
+    written(&admin_api::account_of(metadata, changed).await.map_err(refused)?)
 }
 
 async fn classes(metadata: &dyn Metadata, name: &StorageClassName) -> Result<Bytes, S3Error> {
@@ -264,7 +278,9 @@ mod tests {
         ] {
             assert_eq!(name(Change::PutLimit, text).as_deref(), same, "{text}");
         }
+        assert_eq!(name(Change::SuspendAccount, "123456789012").as_deref(), Some("123456789012"));
         for (change, bad) in [
+            (Change::ResumeAccount, "research"),
             (Change::Node(Intent::Serve), "0123"),
             (Change::Disk(Intent::Serve), "x"),
             (Change::PutQuota, "A"),
