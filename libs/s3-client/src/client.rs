@@ -43,6 +43,8 @@ pub struct Access {
     pub credentials: Credentials,
     /// The region to sign for.
     pub region: String,
+    /// The service to sign for: `s3`, or what else the endpoint is asked for.
+    pub service: &'static str,
     /// Whether the SHA-256 of bodies is signed, rather than UNSIGNED-PAYLOAD.
     pub sign_payload: bool,
     /// Time for an answer, beside a second for each MiB that it or the request holds.
@@ -246,7 +248,8 @@ impl<'a> Client<'a> {
     fn signer(&mut self) -> Result<&Signer<'a>, Failure> {
         let now_seconds = self.access.env.wall_clock_ms() / 1000;
         if self.signer.as_ref().is_none_or(|(second, _)| *second != now_seconds) {
-            let signer = Signer::new(&self.access.credentials, &self.access.region, now_seconds)
+            let Access { service, credentials, region, .. } = self.access;
+            let signer = Signer::for_service(service, credentials, region, now_seconds)
                 .map_err(|error| Failure::Unexpected(format!("cannot sign: {error}")))?;
             self.signer = Some((now_seconds, signer));
         }

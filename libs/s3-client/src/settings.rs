@@ -97,6 +97,7 @@ impl Connect {
             tls,
             credentials: self.credentials.clone(),
             region: self.region.clone(),
+            service: "s3",
             sign_payload: self.signed_payload,
             answer_timeout: self.answer_timeout,
         })

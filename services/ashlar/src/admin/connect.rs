@@ -173,6 +173,11 @@ impl Gateway {
     pub(crate) async fn remote(&self, env: &Env) -> Result<Remote, Exit> {
         remote(env, &self.endpoint, &self.credentials).await
     }
+
+    /// How it is reached, for what is no resource of operators.
+    pub(crate) async fn access(&self, env: &Env) -> Result<Access, Exit> {
+        access(env, &self.endpoint, &self.credentials).await
+    }
 }
 
 async fn remote(env: &Env, endpoint: &str, credentials: &ConnectArgs) -> Result<Remote, Exit> {

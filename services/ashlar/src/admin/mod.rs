@@ -11,6 +11,7 @@ mod connect;
 mod durability;
 mod explain;
 mod health;
+mod iam;
 mod keys;
 mod limit;
 mod member;
@@ -21,6 +22,7 @@ mod repair;
 mod status;
 mod support;
 mod table;
+mod user;
 
 use std::io::Write;
 
@@ -57,6 +59,8 @@ enum Command {
     Class(class::Class),
     /// Makes accounts, whose buckets and users are closed to each other, suspends and removes them.
     Account(account::AccountCommand),
+    /// Makes users of an account and their access keys, shows and removes them.
+    User(user::UserCommand),
     /// Shows what buckets hold, and sets their quotas.
     Bucket(bucket::BucketCommand),
     /// Shows how much users, roles, access keys and addresses may ask of each gateway, and says it.
@@ -98,6 +102,7 @@ pub(crate) async fn run(env: Env, admin: Admin) -> Result<(), Exit> {
         Command::Disk(disk) => member::run_disk(&env, &disk).await,
         Command::Class(class) => class::run(&env, &class).await,
         Command::Account(account) => account::run(&env, &account).await,
+        Command::User(user) => user::run(&env, &user).await,
         Command::Bucket(bucket) => bucket::run(&env, &bucket).await,
         Command::Limit(limit) => limit::run(&env, &limit).await,
         Command::Keys(keys) => keys::run(&env, &keys).await,

@@ -65,6 +65,23 @@ async fn what_commands_tell_can_be_read_by_programs() {
     let endpoint = format!("http://{listen}");
     let as_root = ["--endpoint", &endpoint, "--access-key", ACCESS_KEY, "--secret-key", SECRET_KEY];
     assert_eq!(look("configuration", &as_root)["region"], "us-east-1");
+    let policy = at("readers.json");
+    let document = r#"{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:Get*", "Resource": "*"}}"#;
+    env.disk().replace_small(Path::new(&policy), document.as_bytes()).expect("a file");
+    assert_eq!(look("user create", &[&["ann"], &as_root[..]].concat())["user"]["name"], "ann");
+    assert_eq!(look("user list", &as_root).as_array().map(Vec::len), Some(1));
+    let user = look("user policy", &[&["ann", &policy], &as_root[..]].concat());
+    assert_eq!(user["policies"][0], "readers");
+    let key = look("user key create", &[&["ann"], &as_root[..]].concat());
+    let id = key["access_key_id"].as_str().expect("an id");
+    assert!(look("user show", &[&["ann"], &as_root[..]].concat())["access_keys"].is_array());
+    for (word, status) in [("list", "Active"), ("disable", "Inactive"), ("enable", "Active")] {
+        let one = if word == "list" { &["ann"][..] } else { &["ann", id] };
+        let keys = look(&format!("user key {word}"), &[one, &as_root[..]].concat());
+        assert_eq!(keys[0]["status"], status);
+    }
+    assert_eq!(look("user key remove", &[&["ann", id], &as_root[..]].concat()), Value::Array(vec![]));
+    assert_eq!(look("user remove", &[&["ann"], &as_root[..]].concat())["name"], "ann");
     assert!(look("keys list", &here).is_array());
     let keys = at("data/encryption.keys");
     let rewrapped = look("keys rewrap", &[&["--encryption-keys", &keys], &here[..]].concat());

@@ -6,6 +6,7 @@ mod admin_words;
 mod metrics;
 mod metrics_export;
 mod mutual_tls;
+mod operators;
 mod process;
 mod s3_medium;
 mod support;
