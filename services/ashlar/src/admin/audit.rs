@@ -115,7 +115,8 @@ impl Shown {
         if now >= self.next {
             self.pace.look(self.all.saturating_sub(done), now);
             self.next = now.after(Duration::from_millis(500));
-            self.line.show(&format!("{rows} rows, {shards} shards; {}", self.pace.text(what)), now);
+            let text = format!("{rows} rows, {shards} shards; {}", self.pace.text(what));
+            self.line.show_share(self.pace.share(), &text, now);
         }
     }
 }

@@ -183,12 +183,19 @@ impl Shown {
             return;
         }
         self.last = self.env.now();
-        let share = match progress.of_bytes {
-            Some(of) if of > 0 => format!(", {} %", progress.bytes.saturating_mul(100) / of),
-            _ if progress.bytes > 0 => format!(", {}", bytes(progress.bytes)),
-            _ => String::new(),
-        };
-        self.line.show(&format!("{} rows{share}", progress.rows), self.last);
+        let rows = format!("{} rows", progress.rows);
+        match progress.of_bytes {
+            #[expect(clippy::cast_precision_loss, reason = "a share to be shown")]
+            Some(of) if of > 0 => {
+                let percent = progress.bytes.saturating_mul(100) / of;
+                let share = progress.bytes as f64 / of as f64;
+                self.line.show_share(share, &format!("{rows}, {percent} %"), self.last);
+            }
+            _ if progress.bytes > 0 => {
+                self.line.show(&format!("{rows}, {}", bytes(progress.bytes)), self.last);
+            }
+            _ => self.line.show(&rows, self.last),
+        }
     }
 
     fn print(&mut self, as_json: bool, summary: &BackupSummary, done: &str) {

@@ -210,7 +210,7 @@ async fn run_recode(env: &Env, recode: &Recode) -> Result<(), Exit> {
         let left = bytes_to_recode(&reached, &name).await?;
         let now = env.now();
         pace.look(left.div_ceil(1 << 20), now);
-        line.show(&pace.text("MiB re-encoded"), now);
+        line.show_share(pace.share(), &pace.text("MiB re-encoded"), now);
         if left == 0 {
             break;
         }

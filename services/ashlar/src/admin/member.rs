@@ -365,7 +365,7 @@ impl Noted<'_> {
                 last = seen;
                 let now = env.now();
                 pace.look(last.slots as u64, now);
-                line.show(&pace.text("group slots moved"), now);
+                line.show_share(pace.share(), &pace.text("group slots moved"), now);
                 if last.slots == 0 {
                     return Ok((last, End::Empty));
                 }

@@ -50,6 +50,15 @@ impl Pace {
         (done > 0 && elapsed >= RECENT_MIN).then(|| done as f64 / elapsed.as_secs_f64())
     }
 
+    /// The share that is done of what there was to do.
+    pub(crate) fn share(&self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "a share to be shown")]
+        match self.most {
+            0 => 1.0,
+            most => (most - self.left) as f64 / most as f64,
+        }
+    }
+
     /// Such as `12 of 40 shards, 0.2/s, about 3 min left`.
     pub(crate) fn text(&self, what: &str) -> String {
         let (done, most) = (self.most - self.left, self.most);
@@ -108,6 +117,15 @@ impl Line {
         Self { is_terminal: std::io::stderr().is_terminal(), told: None, is_open: false }
     }
 
+    /// How far it is, where the share is known: with a bar, on a terminal.
+    pub(crate) fn show_share(&mut self, share: f64, text: &str, now: Instant) {
+        if self.is_terminal {
+            self.show(&format!("{}  {text}", bar(share)), now);
+        } else {
+            self.show(text, now);
+        }
+    }
+
     /// How far it is.
     pub(crate) fn show(&mut self, text: &str, now: Instant) {
         if self.is_terminal {
@@ -141,6 +159,15 @@ impl Drop for Line {
     }
 }
 
+/// Such as `[########------------]  40 %`.
+fn bar(share: f64) -> String {
+    const WIDTH: usize = 20;
+    let share = share.clamp(0.0, 1.0);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is from 0 to 1")]
+    let [filled, percent] = [WIDTH as f64, 100.0].map(|whole| (share * whole) as usize);
+    format!("[{}{}] {percent:3} %", "#".repeat(filled), "-".repeat(WIDTH - filled))
+}
+
 /// Nobody may be reading.
 fn write(text: &str) {
     let mut out = std::io::stderr().lock();
@@ -153,7 +180,21 @@ mod tests {
 
     use env::Instant;
 
-    use super::{Pace, rate_in_words, rest};
+    use super::{Pace, bar, rate_in_words, rest};
+
+    #[test]
+    fn a_bar_is_full_only_when_everything_is_done() {
+        let mut pace = Pace::default();
+        let mut shown = |left| {
+            pace.look(left, Instant::from_start(Duration::from_secs(1)));
+            bar(pace.share())
+        };
+        assert_eq!(shown(1000), "[--------------------]   0 %");
+        assert_eq!(shown(600), "[########------------]  40 %");
+        assert_eq!(shown(1), "[###################-]  99 %");
+        assert_eq!(shown(0), "[####################] 100 %");
+        assert_eq!(bar(Pace::default().share()), "[####################] 100 %", "there was nothing to do");
+    }
 
     #[test]
     fn time_left_follows_the_pace_of_the_last_minutes() {
