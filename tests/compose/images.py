@@ -24,19 +24,18 @@ def ensure_base_images(docker):
 class Image:
     """The image of the program under test, built by docker-compose.yml's own rule."""
 
-    def __init__(self, docker, cluster, binary):
+    def __init__(self, docker, cluster):
         self.docker = docker
         self.cluster = cluster
-        self.binary = binary
         self.cached = set()
 
-    def build(self):
-        """Builds it with the target `prebuilt`, which takes the program from target/container."""
+    def build(self, binary):
+        """Builds it, in place of the one that was built before, with the target `prebuilt`, which takes the program from target/container."""
         CONTAINER_BINARY.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(self.binary, CONTAINER_BINARY)
+        shutil.copy2(binary, CONTAINER_BINARY)
         before = self._build_cache()
         self.cluster.compose("build", "--quiet", seconds=300)
-        self.cached = self._build_cache() - before
+        self.cached |= self._build_cache() - before
 
     def remove(self):
         """Removes it, and what building it added to the build cache: each run would leave a program there. What others keep

@@ -12,7 +12,7 @@ import threading
 import time
 
 from cluster import CHUNKS, GATEWAYS, METADATA, OURS, PROJECT, container
-from engine import REPOSITORY
+from engine import DockerFailed, REPOSITORY
 from objects import BUCKET, CUT_SIZES, MIB, UNCUT_SIZES, Objects, body_of, make_client
 from report import expect
 
@@ -93,6 +93,52 @@ def run_rolling(run):
         work.check()
     with run.report.case("everything reads back equal"):
         run.settled.compare()
+
+
+def run_upgrade(run, build):
+    """The image of an earlier program is replaced by a later one's, as the guide says: metadata services first, then the others. Compose makes
+    all containers of a role anew at once, so that requests may fail meanwhile: not for longer than that takes, and none afterwards."""
+    run.report.section("an upgrade to another image while clients work")
+    before = image_ids(run.cluster)
+    build()
+    began = time.monotonic()
+    with run.report.case("docker compose up makes every one of our containers anew, metadata services first"):
+        with working(run, "upgrade") as work:
+            run.cluster.compose("up", "--detach", "--no-build", "--wait", "--no-deps", "metadata", seconds=120)
+            replaced = {name for name, image in image_ids(run.cluster).items() if image != before[name]}
+            expect(replaced, set(METADATA), "containers with the new image after the first step")
+            run.cluster.up()
+            took = time.monotonic() - began
+            replaced = {name for name, image in image_ids(run.cluster).items() if image != before[name]}
+            expect(replaced, set(OURS), "containers with the new image")
+            failed = len(work.failed)
+            time.sleep(5)
+            late = work.failed[failed:]
+    print(f"        {took:.0f} s; {work.done} requests, {len(work.failed)} failed after the SDK's repetitions, {work.repeated} reads repeated, slowest {work.slowest:.1f} s", flush=True)
+    run.report.figures |= {"upgrade_seconds": round(took, 1), "upgrade_requests": work.done, "upgrade_failed": len(work.failed), "upgrade_slowest_seconds": round(work.slowest, 1)}
+    with run.report.case("no request fails once all are up"):
+        expect(late, [], "requests that failed afterwards")
+    with run.report.case("what was acknowledged before and meanwhile reads back equal"):
+        work.objects.compare((0,))
+        run.settled.compare()
+    with run.report.case("every disk is up, and every shard is there, right and named"):
+        expect({node["state"] for node in run.cluster.nodes().values()} - {"up", "joining"}, set(), "states of nodes that are not up")
+        deadline = time.monotonic() + EMPTY_SECONDS
+        while True:
+            try:
+                run.cluster.admin("audit", "--deep", seconds=300)
+                break
+            except DockerFailed as error:
+                # What lay on its way when a container ended is cleaned up by the reaper.
+                if time.monotonic() > deadline:
+                    raise AssertionError(f"the audit is not clean: {error}") from error
+                time.sleep(5)
+
+
+def image_ids(cluster):
+    """The image that each of our containers runs."""
+    lines = cluster.docker.run("inspect", "--format", "{{.Name}} {{.Image}}", *map(container, OURS)).splitlines()
+    return {name.removeprefix(f"/{PROJECT}-"): image for name, image in (line.split() for line in lines)}
 
 
 def run_pause(run):

@@ -29,6 +29,7 @@ HELP_END = """examples:
   tests/compose/run --release    the program of `cargo build --release -p ashlar`
   tests/compose/run --pairs 15   every pair of chunk services
   tests/compose/run --long       also what takes minutes: more and fewer containers, rolling restarts, pauses, lost networks
+  tests/compose/run --earlier ./ashlar-of-before     begins with the image of that program, and goes on with that of the other
   tests/compose/run --keep       leaves the cluster running, to look at it
 """
 
@@ -39,6 +40,7 @@ def arguments():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--release", action="store_true", help="test target/release/ashlar instead of target/debug/ashlar")
     parser.add_argument("--binary", type=pathlib.Path, help="test this program")
+    parser.add_argument("--earlier", type=pathlib.Path, metavar="FILE", help="begin with this program, and upgrade as the guide says")
     parser.add_argument("--pairs", type=int, default=PAIRS, metavar="N", help=f"pairs of chunk services to kill, of 15 ({PAIRS})")
     parser.add_argument("--long", action="store_true", help="also the cases that take minutes")
     parser.add_argument("--seed", type=int, help="seed of pairs and sizes")
@@ -64,11 +66,11 @@ class Run:
         self.settled = Objects(self.clients, "settled")
 
 
-def run_cases(run, chosen):
+def run_cases(run, chosen, image):
     """Everything, in order. Later cases make no sense on a cluster that does not start."""
     from chunk_cases import pairs_of, run_pair
     from cluster import CHUNKS, GATEWAYS, METADATA
-    from long_cases import run_backup, run_disconnect, run_keys, run_new_containers, run_numbers, run_pause, run_rolling, run_scale
+    from long_cases import run_backup, run_disconnect, run_keys, run_new_containers, run_numbers, run_pause, run_rolling, run_scale, run_upgrade
     from single_case import run_single
     from service_cases import run_balancer, run_exchange, run_layout, run_postgres, run_restart, run_takeover
 
@@ -78,8 +80,10 @@ def run_cases(run, chosen):
         run.cluster.up()
     if run.report.failed:
         return
-    run_layout(run)
     run_exchange(run)
+    if chosen.earlier:
+        run_upgrade(run, lambda: image.build(chosen.binary))
+    run_layout(run)
     run_balancer(run)
     run.report.figures |= {"seed": run.seed, "pairs": 0, "reads": 0}
     for pair in pairs_of(CHUNKS, chosen.pairs, random.Random(run.seed)):
@@ -124,14 +128,14 @@ def run_cluster(chosen, docker, folder, report):
     # What a run that was killed left behind.
     cluster.down()
     ensure_base_images(docker)
-    image = Image(docker, cluster, chosen.binary)
+    image = Image(docker, cluster)
     run = Run(chosen, cluster, report)
     left = []
     try:
         began = time.monotonic()
-        image.build()
+        image.build(chosen.earlier or chosen.binary)
         print(f"built the image in {time.monotonic() - began:.1f} s", flush=True)
-        run_cases(run, chosen)
+        run_cases(run, chosen, image)
         read_logs(run)
     finally:
         if report.failed:
@@ -159,6 +163,9 @@ def main():
     if not os.access(chosen.binary, os.X_OK):
         print(f"{chosen.binary} is not there; build it with `cargo build -p ashlar`", file=sys.stderr)
         return 2
+    if chosen.earlier and not os.access(chosen.earlier, os.X_OK):
+        print(f"{chosen.earlier} is no program", file=sys.stderr)
+        return 2
     from engine import Docker, Engine
 
     signal.signal(signal.SIGTERM, stop)
@@ -172,7 +179,7 @@ def main():
         if not chosen.keep:
             shutil.rmtree(folder, ignore_errors=True)
     if chosen.record:
-        words = [f"--pairs {chosen.pairs}", *(["--long"] if chosen.long else [])]
+        words = [f"--pairs {chosen.pairs}", *(["--long"] if chosen.long else []), *(["--earlier FILE"] if chosen.earlier else [])]
         results.record(" ".join(["tests/compose/run", *words]), report.figures.pop("seed", None), report)
     return report.close("compose")
 
