@@ -10,13 +10,13 @@ from sessions import VENV
 AWS = VENV / "aws"
 
 
-def run(session):
+def run(session, program=AWS):
     """All of it in one bucket, from `mb` to `rb`."""
     bucket = session.bucket_name("awscli")
     url = f"s3://{bucket}"
 
     def aws(*words, **more):
-        return session.run(AWS, *words, **more)
+        return session.run(program, *words, **more)
 
     with session.case("mb makes a bucket, and ls shows it"):
         aws("s3", "mb", url)
@@ -42,7 +42,7 @@ def run(session):
         body = session.path("piped")
         wanted = write_random(body, 9 * 2**20)
         script = '"$1" s3 cp --no-progress - "$3" <"$2" && "$1" s3 cp --no-progress "$3" - | sha256sum'
-        printed = session.run("/bin/bash", "-c", script, "bash", AWS, body, f"{url}/piped")
+        printed = session.run("/bin/bash", "-c", script, "bash", program, body, f"{url}/piped")
         expect(printed.split()[0], wanted, "SHA-256")
 
     with session.case("mv moves"):

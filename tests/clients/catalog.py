@@ -62,6 +62,9 @@ CLIENTS = {
         "aws_cli", python("awscli"),
         "a large file and a tree up and down, `sync` with deletion, pipes, moves, presigned URLs, each checksum; bucket policies, users and roles by "
         "`aws iam` and `aws sts`, lifecycle rules and storage classes, websites; deletion"),
+    "aws-cli-2": Client(
+        "aws_cli_2", lambda: re.match(r"aws-cli/(\S+)", printed(REPOSITORY / ".venv/aws-cli-2/bin/aws", "--version"))[1],
+        "the same with version 2"),
     "aws-cli-debian": Client(
         "aws_cli_debian", debian("awscli"),
         "version 2 of aws-cli, with an older SDK that sends no checksums: a file in parts, `sync` both ways, presigned URLs, deletion"),
@@ -72,10 +75,10 @@ CLIENTS = {
     "rclone": Client(
         "rclone", lambda: printed(VENV / "rclone", "version").split()[1].lstrip("v"),
         "a tree by `sync`, `check` by MD5, `copy`, modification times, both versions of listings; copies and "
-        "moves on the server; parts both ways; `serve http`"),
+        "moves on the server; parts both ways; a tree as it was at a time; `check` and `size` of thousands of keys (1,000,000 with `--keys`); `serve http`"),
     "restic": Client(
         "restic", debian("restic"),
-        "a repository: backups, `check --read-data`, restore, `forget --prune`, locks"),
+        "a repository: backups, `check --read-data`, restore, `forget --prune`, locks; another under object lock, of which a forgotten snapshot comes back"),
     "aws-sdk-rust": Client(
         "aws_sdk_rust", crate("aws-sdk-s3"),
         "the AWS SDK for Rust: each checksum, ranges, conditions, copies, listings in pages, parts, presigned URLs, types of errors"),

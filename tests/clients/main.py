@@ -49,7 +49,7 @@ SHORT = [
 ]
 # Logs and inventories are delivered soon; nothing expires within minutes.
 SETTINGS = {"ASHLAR_ACCESS_LOG_INTERVAL": "1", "ASHLAR_LIFECYCLE_DAY": "60"}
-# aws-cli moves its large file and tree at full size in the first row only.
+# aws-cli moves its large file and tree at full size in the first row only, and rclone has its many keys there.
 REDUCED = 5
 
 HELP_END = """examples:
@@ -58,6 +58,7 @@ HELP_END = """examples:
   tests/clients/run --target cluster --tls boto3      one client, one server
   tests/clients/run --record --target cluster         every client on one kind of server, for docs/compatibility.md
   tests/clients/run --large 3GiB --files 5000 aws-cli at full size
+  tests/clients/run --target embedded --keys 1000000 --binary target/release/ashlar rclone
   tests/clients/run --endpoint http://127.0.0.1:8333 boto3    another server, to compare (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY)
 """
 
@@ -74,6 +75,7 @@ def arguments():
     parser.add_argument("--binary", type=pathlib.Path, default=REPOSITORY / "target/debug/ashlar", help="the program to test")
     parser.add_argument("--large", type=parse_size, default="300MiB", metavar="SIZE", help="size of aws-cli's large file (300MiB)")
     parser.add_argument("--files", type=int, default=400, metavar="N", help="files in aws-cli's tree (400)")
+    parser.add_argument("--keys", type=int, default=10_000, metavar="N", help="keys that rclone counts and compares (10000)")
     parser.add_argument("--short", action="store_true", help="without what takes minutes: what `./test` runs")
     parser.add_argument("--at-once", type=int, default=1, metavar="N", help="kinds of server at a time, each shown when it is done (1)")
     parser.add_argument("--record", action="store_true",
@@ -102,7 +104,7 @@ def plan(chosen):
 
 def reduced(chosen):
     """The same options with less to move."""
-    return argparse.Namespace(**vars(chosen) | {"large": chosen.large // REDUCED, "files": chosen.files // REDUCED})
+    return argparse.Namespace(**vars(chosen) | {"large": chosen.large // REDUCED, "files": chosen.files // REDUCED, "keys": chosen.keys // REDUCED})
 
 
 def run_together(rows, chosen):
@@ -111,7 +113,7 @@ def run_together(rows, chosen):
     for number, (target, tls, clients) in enumerate(rows):
         options = chosen if number == 0 else reduced(chosen)
         commands.append([sys.executable, HERE / "main.py", "--target", target, *(["--tls"] if tls else []), "--binary", options.binary,
-                         "--large", options.large, "--files", options.files, *(["--keep"] if options.keep else []), *clients])
+                         "--large", options.large, "--files", options.files, "--keys", options.keys, *(["--keep"] if options.keep else []), *clients])
     return together.run(commands, chosen.at_once)
 
 

@@ -1,8 +1,13 @@
 """rclone: trees compared by MD5, server-side copies, multipart both ways, both listing versions."""
 
+import concurrent.futures
+import datetime
 import json
+import shutil
+import time
 import urllib.parse
 
+from boto3_cases.context import Context
 from files import hash_file, hash_tree, make_tree, write_random
 from processes import Server, free_port
 from report import expect
@@ -69,6 +74,8 @@ def run(session):
         rclone("sync", "--checksum", tree, f"A:{one}/tree")
         expect_equal(rclone, tree, f"A:{one}/tree", FILES - 1, "--checksum")
     large_files(session, rclone, one, two)
+    at_a_time(session, rclone, tree)
+    many_keys(session, rclone)
     serve(session, remote, trust, one, tree)
     with session.case("purge of both buckets"):
         rclone("purge", f"A:{one}")
@@ -103,6 +110,61 @@ def large_files(session, rclone, one, two):
         lines.write_text("".join(f"line {number:07}\n" for number in range(200_000)))
         rclone("copyto", lines, f"A:{one}/lines")
         expect(rclone("cat", "--offset=1300000", "--count=39", f"A:{one}/lines"), lines.read_text()[1300000:1300039])
+
+
+def at_a_time(session, rclone, tree):
+    """A bucket with versions, read as it was before: listings of versions and reads by their ids."""
+    bucket = Context(session, "rclone-versions")
+    bucket.create()
+    bucket.set_versioning(bucket.bucket, "Enabled")
+    place = f"A:{bucket.bucket}/tree"
+    with session.case("a tree as it was before files were changed and deleted"):
+        rclone("sync", "--checksum", tree, place)
+        wanted = hash_tree(tree)
+        # What is dated by whole seconds is told apart by them.
+        latest = max(version["LastModified"] for version in bucket.s3.list_object_versions(Bucket=bucket.bucket)["Versions"])
+        moment = latest + datetime.timedelta(seconds=1)
+        while datetime.datetime.now(datetime.timezone.utc) < moment + datetime.timedelta(seconds=1):
+            time.sleep(0.1)
+        changed = session.path("changed")
+        shutil.copytree(tree, changed)
+        first, *others = sorted(path for path in changed.rglob("*.rs"))
+        first.write_bytes(b"changed again")
+        for path in others[:20]:
+            path.unlink()
+        rclone("sync", "--checksum", changed, place)
+        expect(hash_tree(changed) == wanted, False, "the same tree")
+        rclone("copy", f"--s3-version-at={moment:%Y-%m-%dT%H:%M:%SZ}", place, session.path("before"))
+        expect(hash_tree(session.path("before")), wanted, "tree")
+        bucket.remove()
+
+
+def many_keys(session, rclone):
+    """Listings of very many keys, and a comparison of two of them."""
+    bucket, count = Context(session, "rclone-many"), session.options.keys
+    bucket.create()
+
+    def fill(numbers):
+        client = bucket.client()
+        for number in numbers:
+            key = f"one/{number % 97:02}/{number:07}"
+            client.put_object(Bucket=bucket.bucket, Key=key, Body=b"%d" % number)
+            client.copy_object(Bucket=bucket.bucket, Key=f"two{key[3:]}", CopySource={"Bucket": bucket.bucket, "Key": key})
+
+    with session.case(f"size and check of {count} keys, and of as many others"):
+        workers = 8
+        with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+            list(pool.map(fill, (range(worker, count, workers) for worker in range(workers))))
+        one, two = (f"A:{bucket.bucket}/{name}" for name in ("one", "two"))
+        size = json.loads(rclone("size", "--json", one, seconds=3600))
+        expect((size["count"], size["bytes"]), (count, sum(len(str(number)) for number in range(count))))
+        rclone("check", "--checksum", one, two, seconds=3600)
+        bucket.s3.put_object(Bucket=bucket.bucket, Key="two/00/0000000", Body=b"1")
+        bucket.s3.delete_object(Bucket=bucket.bucket, Key=f"two/{(count - 1) % 97:02}/{count - 1:07}")
+        differing = rclone("check", "--checksum", "--differ=-", "--missing-on-dst=-", one, two, seconds=3600, code=None)
+        for name in ("00/0000000", f"{(count - 1) % 97:02}/{count - 1:07}"):
+            assert name in differing.splitlines(), differing[-2000:]
+        rclone("purge", f"A:{bucket.bucket}", seconds=3600)
 
 
 def serve(session, remote, trust, bucket, tree):
