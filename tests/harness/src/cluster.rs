@@ -2,9 +2,9 @@
 
 use std::{
     hash::{BuildHasher, Hasher, RandomState},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
     path::Path,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -240,13 +240,17 @@ fn new_folder(parent: &Path) -> TempDir {
 }
 
 /// An address that nobody listens at, outside the range from which outgoing connections take their ports: one of these could else
-/// have it before the service does.
+/// have it before the service does. Nor has a test beside this one: whose an address is shows by the same port of UDP, which is held for
+/// as long as the process runs.
 fn free_address() -> SocketAddr {
+    static HELD: Mutex<Vec<UdpSocket>> = Mutex::new(Vec::new());
     loop {
         let random = RandomState::new().build_hasher().finish() % 10_000;
-        let port = 10_000 + u16::try_from(random).expect("it is less");
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return SocketAddr::from(([127, 0, 0, 1], port));
+        let address = SocketAddr::from(([127, 0, 0, 1], 10_000 + u16::try_from(random).expect("it is less")));
+        let Ok(held) = UdpSocket::bind(address) else { continue };
+        if TcpListener::bind(address).is_ok() {
+            HELD.lock().unwrap_or_else(PoisonError::into_inner).push(held);
+            return address;
         }
     }
 }
