@@ -75,7 +75,7 @@ def arguments():
     parser.add_argument("--binary", type=pathlib.Path, default=REPOSITORY / "target/debug/ashlar", help="the program to test")
     parser.add_argument("--large", type=parse_size, default="300MiB", metavar="SIZE", help="size of aws-cli's large file (300MiB)")
     parser.add_argument("--files", type=int, default=400, metavar="N", help="files in aws-cli's tree (400)")
-    parser.add_argument("--keys", type=int, default=10_000, metavar="N", help="keys that rclone counts and compares (10000)")
+    parser.add_argument("--keys", type=int, metavar="N", help="keys that rclone counts and compares (10000; 1500 with --short)")
     parser.add_argument("--short", action="store_true", help="without what takes minutes: what `./test` runs")
     parser.add_argument("--at-once", type=int, default=1, metavar="N", help="kinds of server at a time, each shown when it is done (1)")
     parser.add_argument("--record", action="store_true",
@@ -83,6 +83,7 @@ def arguments():
     parser.add_argument("--keep", action="store_true", help="keep data and logs")
     parser.add_argument("--list", action="store_true", help="print the matrix and end")
     chosen = parser.parse_args()
+    chosen.keys = chosen.keys or (1500 if chosen.short else 10_000)
     for name in chosen.clients:
         if name not in CLIENTS:
             parser.error(f"no client {name!r}; there are {', '.join(CLIENTS)}")
