@@ -25,7 +25,7 @@ pub enum OpenMode {
     CreateNew,
     /// It must exist; writes that go past what the system keeps in memory, and are no more durable for that before
     /// [`File::sync_data`]. `InvalidInput` where the file system has no such thing, and for a write whose position, length and
-    /// memory are not multiples of its block: then nothing was written. Source: open(2), `O_DIRECT`.
+    /// memory are not multiples of its block: of that, some may have been written. Source: open(2), `O_DIRECT`.
     Direct,
 }
 
@@ -376,6 +376,29 @@ mod tests {
         assert_eq!(RealDisk.lock(&path).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         drop(held);
         RealDisk.lock(&path).unwrap();
+    }
+
+    #[test]
+    fn whole_blocks_are_written_past_the_systems_memory() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        let file = RealDisk.open(&path, OpenMode::CreateNew).unwrap();
+        file.allocate(1 << 20).unwrap();
+        file.write_all_at(b"before", 100).unwrap();
+        // A file system need not have it.
+        let direct = match RealDisk.open(&path, OpenMode::Direct) {
+            Err(error) => return assert_eq!(error.kind(), io::ErrorKind::InvalidInput),
+            Ok(direct) => direct,
+        };
+        let bytes: Vec<u8> = (0..80_000_u32).map(|number| (number % 251) as u8).collect();
+        let first = bytes.as_ptr().align_offset(4096);
+        direct.write_all_at(&bytes[first..first + 65_536], 8192).unwrap();
+        file.sync_data().unwrap();
+        let (mut read, mut before) = (vec![0; 65_536], [0; 6]);
+        file.read_exact_at(&mut read, 8192).unwrap();
+        file.read_exact_at(&mut before, 100).unwrap();
+        assert!(read == bytes[first..first + 65_536] && &before == b"before");
+        assert_eq!(file.length().unwrap(), 1 << 20);
     }
 
     #[test]

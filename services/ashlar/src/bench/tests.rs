@@ -107,6 +107,20 @@ async fn every_operation_makes_its_requests_checks_them_and_cleans_up() {
 }
 
 #[tokio::test]
+async fn what_is_to_be_read_is_read_once_before() {
+    for (words, gets) in [
+        ("--op get --size 4KiB --requests 50 --objects 7 --concurrency 4", 57),
+        ("--op range --size 4KiB --range-size 64 --requests 50 --objects 7 --concurrency 4", 57),
+        ("--op head --size 4KiB --requests 50 --objects 7 --concurrency 4", 0),
+        ("--op delete --size 4KiB --requests 7 --objects 7 --concurrency 4", 0),
+    ] {
+        let server = FakeS3::start(Fault::None).await;
+        bench(&server, words).await.1.unwrap();
+        assert_eq!(server.gets(), gets, "{words}");
+    }
+}
+
+#[tokio::test]
 async fn listings_are_walked_and_compared() {
     for words in [
         "--op list --size 0 --objects 2500 --requests 40 --concurrency 3",

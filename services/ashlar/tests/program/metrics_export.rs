@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    convert::Infallible,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering::SeqCst},
@@ -12,9 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use env::Env;
-use http::{HeaderValue, Method};
-use http_body_util::{BodyExt, Full};
-use hyper::{Request, Response, body::Incoming, service::service_fn};
+use http::Method;
 use opentelemetry_proto::tonic::{
     collector::metrics::v1::ExportMetricsServiceRequest,
     common::v1::{KeyValue, any_value},
@@ -22,11 +19,12 @@ use opentelemetry_proto::tonic::{
 };
 use prost::Message;
 use s3_client::Access;
-use service_kit::{HttpLimits, HttpServer, ShutdownTrigger, shutdown_channel};
+use service_kit::ShutdownTrigger;
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
 
 use crate::{
+    collector::receive,
     metrics::documented,
     process::{Service, access, fetch, free_address, log_of, send, wait_for},
 };
@@ -120,7 +118,7 @@ impl Export {
     }
 }
 
-/// A receiver of OTLP over HTTP.
+/// What a collector has received.
 struct Collector {
     url: String,
     exports: Arc<Mutex<Vec<Export>>>,
@@ -129,39 +127,22 @@ struct Collector {
 
 impl Collector {
     async fn start(env: &Env) -> Self {
-        let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-        let listener = env.listen(any).await.expect("loopback has a free port");
-        let url = format!("http://{}", listener.local_address().expect("a listener has an address"));
         let exports = Arc::<Mutex<Vec<Export>>>::default();
-        let (stop, shutdown) = shutdown_channel();
-        let server = HttpServer { env: env.clone(), listener, tls: None, limits: HttpLimits::default() };
         let taken = exports.clone();
-        let service = service_fn(move |request: Request<Incoming>| {
-            let taken = taken.clone();
-            async move {
-                assert_eq!((request.method(), request.uri().path()), (&Method::POST, "/v1/metrics"));
-                let kind = request.headers().get("content-type").cloned();
-                assert_eq!(kind, Some(HeaderValue::from_static("application/x-protobuf")));
-                let body = request.into_body().collect().await.expect("a body").to_bytes();
-                let request = ExportMetricsServiceRequest::decode(body).expect("metrics");
-                let mut taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
-                taken.extend(request.resource_metrics.into_iter().map(|of_resource| {
-                    let resource = of_resource.resource.expect("a resource");
-                    assert!(!text(&resource.attributes, "service.version").is_empty());
-                    Export {
-                        service: text(&resource.attributes, "service.name").to_owned(),
-                        instance: text(&resource.attributes, "service.instance.id").to_owned(),
-                        metrics: of_resource
-                            .scope_metrics
-                            .into_iter()
-                            .flat_map(|scope| scope.metrics)
-                            .collect(),
-                    }
-                }));
-                Ok::<_, Infallible>(Response::new(Full::new(Bytes::new())))
-            }
-        });
-        env.spawn(server.run(service, shutdown));
+        let take = move |body: Bytes| {
+            let request = ExportMetricsServiceRequest::decode(body).expect("metrics");
+            let mut taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
+            taken.extend(request.resource_metrics.into_iter().map(|of_resource| {
+                let resource = of_resource.resource.expect("a resource");
+                assert!(!text(&resource.attributes, "service.version").is_empty());
+                Export {
+                    service: text(&resource.attributes, "service.name").to_owned(),
+                    instance: text(&resource.attributes, "service.instance.id").to_owned(),
+                    metrics: of_resource.scope_metrics.into_iter().flat_map(|scope| scope.metrics).collect(),
+                }
+            }));
+        };
+        let (url, stop) = receive(env, "/v1/metrics", take).await;
         Self { url, exports, _stop: stop }
     }
 

@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    convert::Infallible,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -10,8 +9,6 @@ use std::{
 use bytes::Bytes;
 use env::Env;
 use http::{HeaderMap, HeaderValue, Method};
-use http_body_util::{BodyExt, Full};
-use hyper::{Request, Response, body::Incoming, service::service_fn};
 use opentelemetry_proto::tonic::{
     collector::trace::v1::ExportTraceServiceRequest,
     common::v1::{KeyValue, any_value::Value},
@@ -19,10 +16,13 @@ use opentelemetry_proto::tonic::{
 };
 use prost::Message;
 use s3_client::{Access, Answer, Failure};
-use service_kit::{HttpLimits, HttpServer, ShutdownTrigger, shutdown_channel};
+use service_kit::ShutdownTrigger;
 use tempfile::TempDir;
 
-use crate::process::{Service, access, fetch, free_address, log_of, send_with, wait_for};
+use crate::{
+    collector::receive,
+    process::{Service, access, fetch, free_address, log_of, send_with, wait_for},
+};
 
 async fn send(
     access: &Access,
@@ -73,7 +73,7 @@ fn text<'a>(attributes: &'a [KeyValue], name: &str) -> Option<&'a str> {
     }
 }
 
-/// A receiver of OTLP over HTTP.
+/// The spans that a collector has received.
 struct Collector {
     url: String,
     spans: Arc<Mutex<Vec<Received>>>,
@@ -82,25 +82,11 @@ struct Collector {
 
 impl Collector {
     async fn start(env: &Env) -> Self {
-        let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-        let listener = env.listen(any).await.expect("loopback has a free port");
-        let url = format!("http://{}", listener.local_address().expect("a listener has an address"));
         let spans = Arc::<Mutex<Vec<Received>>>::default();
-        let (stop, shutdown) = shutdown_channel();
-        let server = HttpServer { env: env.clone(), listener, tls: None, limits: HttpLimits::default() };
         let taken = spans.clone();
-        let service = service_fn(move |request: Request<Incoming>| {
-            let taken = taken.clone();
-            async move {
-                assert_eq!((request.method(), request.uri().path()), (&Method::POST, "/v1/traces"));
-                let kind = request.headers().get("content-type").cloned();
-                assert_eq!(kind, Some(HeaderValue::from_static("application/x-protobuf")));
-                let body = request.into_body().collect().await.expect("a body").to_bytes();
-                take_in(&taken, ExportTraceServiceRequest::decode(body).expect("spans"));
-                Ok::<_, Infallible>(Response::new(Full::new(Bytes::new())))
-            }
-        });
-        env.spawn(server.run(service, shutdown));
+        let take =
+            move |body: Bytes| take_in(&taken, ExportTraceServiceRequest::decode(body).expect("spans"));
+        let (url, stop) = receive(env, "/v1/traces", take).await;
         Self { url, spans, _stop: stop }
     }
 

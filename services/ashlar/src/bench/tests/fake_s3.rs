@@ -45,6 +45,7 @@ struct State {
     objects: BTreeMap<String, Bytes>,
     parts: BTreeMap<u32, Bytes>,
     puts: u64,
+    gets: u64,
 }
 
 pub(super) struct FakeS3 {
@@ -95,6 +96,11 @@ impl FakeS3 {
         (state.buckets.iter().cloned().collect(), state.objects.keys().cloned().collect())
     }
 
+    /// Objects that were read, whole or in part.
+    pub(super) fn gets(&self) -> u64 {
+        self.state.lock().unwrap().gets
+    }
+
     pub(super) fn make_bucket(&self, name: &str) {
         self.state.lock().unwrap().buckets.insert(name.to_owned());
     }
@@ -111,6 +117,7 @@ impl State {
         }
         let path = head.uri.path().trim_start_matches('/');
         let query = head.uri.query().unwrap_or_default();
+        self.gets += u64::from(head.method == Method::GET && path.contains('/'));
         match path.split_once('/') {
             None => self.bucket(&head.method, path, query, &body, fault),
             Some((bucket, _)) if !self.buckets.contains(bucket) => {
