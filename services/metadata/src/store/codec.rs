@@ -4,7 +4,7 @@
 //! Numbers are little-endian base-128 (LEB128), lists and texts have their length in front.
 //! Invariant: decoding never panics, whatever the bytes, and allocates no more than a small multiple of them.
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use metadata_api::Committed;
 use types::{
     Acl, ArchiveClass, Attributes, Checksum, ChecksumAlgorithm, ChecksumType, ChecksumValue, ChunkId, Coding,
@@ -33,6 +33,11 @@ const FORMAT_WITH_KMS: u8 = 5;
 /// Attributes of what another account owns than that of its bucket: the owner is behind the list, and whether there is an encryption is said,
 /// which has what SSE-KMS has beside whatever it is.
 pub(crate) const FORMAT_WITH_OWNER: u8 = 6;
+
+const MANIFEST: &str = "manifest";
+
+/// Bytes that an extent has at least.
+const EXTENT_MIN: u64 = 16;
 
 /// The bytes are not what they should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -296,10 +301,27 @@ pub(crate) fn encode_manifest(extents: &[Extent]) -> Bytes {
     out.finish()
 }
 
+/// One manifest of several, in their order, unless none has an extent. Looks at no extent: of a large upload there are hundreds of thousands,
+/// and what is wrong with one is found when it is decoded.
+pub(crate) fn join_manifests(manifests: &[Bytes]) -> Result<Option<Bytes>, DecodeError> {
+    let mut count = 0;
+    let mut extents = Vec::with_capacity(manifests.len());
+    for manifest in manifests {
+        let mut reader = Reader::new(manifest.clone(), MANIFEST)?;
+        count += reader.count(EXTENT_MIN)?;
+        extents.push(reader.rest);
+    }
+    let mut out = Writer::new();
+    out.number(count as u64);
+    out.out.reserve_exact(extents.iter().map(Bytes::len).sum());
+    extents.iter().for_each(|extents| out.fixed(extents));
+    Ok((count > 0).then(|| out.finish()))
+}
+
 /// Decodes extents.
 pub(crate) fn decode_manifest(bytes: Bytes) -> Result<Manifest, DecodeError> {
-    let mut reader = Reader::new(bytes, "manifest")?;
-    let count = reader.count(16)?;
+    let mut reader = Reader::new(bytes, MANIFEST)?;
+    let count = reader.count(EXTENT_MIN)?;
     let mut extents = Vec::with_capacity(count);
     for _ in 0..count {
         let chunk = ChunkId { lease: LeaseId(reader.signed()?), counter: reader.number()? };
@@ -494,20 +516,22 @@ impl Reader {
     }
 
     fn fixed<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
-        let error = self.error();
-        self.take(N as u64)?.as_ref().try_into().map_err(|_| error)
+        let fixed = *self.rest.first_chunk::<N>().ok_or(self.error())?;
+        self.rest.advance(N);
+        Ok(fixed)
     }
 
+    /// Looks at the bytes where they are: a manifest has millions of them.
     fn number(&mut self) -> Result<u64, DecodeError> {
         let mut number = 0_u64;
-        for shift in (0..64).step_by(7) {
-            let [byte] = self.fixed::<1>()?;
+        for (at, byte) in self.rest.iter().take(10).enumerate() {
             let bits = u64::from(byte & 0x7f);
-            if shift == 63 && bits > 1 {
+            if at == 9 && bits > 1 {
                 break;
             }
-            number |= bits << shift;
-            if byte < 0x80 {
+            number |= bits << (7 * at);
+            if *byte < 0x80 {
+                self.rest.advance(at + 1);
                 return Ok(number);
             }
         }

@@ -10,7 +10,7 @@ use types::{
 
 use super::{
     decode_attributes, decode_committed, decode_manifest, decode_parts, encode_attributes, encode_committed,
-    encode_manifest, encode_parts,
+    encode_manifest, encode_parts, join_manifests,
 };
 
 fn text() -> impl Strategy<Value = Option<String>> {
@@ -146,6 +146,15 @@ proptest! {
             let _ = decode_parts(bytes.clone());
             let _ = decode_committed(bytes);
         }
+    }
+
+    /// Extents of manifests that are joined are those of each, one after the other.
+    #[test]
+    fn joined_manifests_are_one_of_all_their_extents(manifests in vec(vec(extent(), 0..5), 0..5)) {
+        let encoded: Vec<Bytes> = manifests.iter().map(|extents| encode_manifest(extents)).collect();
+        let extents = manifests.concat();
+        let expected = (!extents.is_empty()).then(|| encode_manifest(&extents));
+        prop_assert_eq!(join_manifests(&encoded), Ok(expected));
     }
 
     /// A change of any byte of a manifest is refused or gives another manifest, never a panic.

@@ -10,7 +10,7 @@ use super::{
     keys::check_write,
 };
 use crate::store::{
-    codec::{decode_committed, decode_manifest, encode_committed, encode_manifest, encode_parts},
+    codec::{decode_committed, encode_committed, encode_parts, join_manifests},
     engine::{DatabaseError, Failure, Tx},
     uploads::{PartRow, UploadLock, load_parts, lock_upload},
     version_row::{Body, BodyContent, Paged},
@@ -168,22 +168,20 @@ fn object_checksum(upload: &Upload, parts: &[&PartRow]) -> Result<Checksum, Erro
 
 /// All inline, or all stored; an empty part goes with either.
 fn join(parts: &[&PartRow]) -> Result<BodyContent, Failure> {
-    let (mut inline, mut extents) = (Vec::new(), Vec::new());
+    let (mut inline, mut manifests) = (Vec::new(), Vec::new());
     for row in parts {
         match &row.content {
             BodyContent::Inline(bytes) => inline.extend_from_slice(bytes),
-            BodyContent::Manifest(Paged::Here(manifest)) => {
-                extents.extend(decode_manifest(manifest.clone()).map_err(DatabaseError::from)?.extents);
-            }
+            BodyContent::Manifest(Paged::Here(manifest)) => manifests.push(manifest.clone()),
             BodyContent::Absent | BodyContent::Manifest(_) => {
                 return Err(DatabaseError::corrupt("a part without content").into());
             }
         }
     }
-    match (inline.is_empty(), extents.is_empty()) {
-        (_, true) => Ok(BodyContent::Inline(Bytes::from(inline))),
-        (true, false) => Ok(BodyContent::Manifest(Paged::Here(encode_manifest(&extents)))),
-        (false, false) => Err(malformed("inline and stored parts in one upload").into()),
+    match (inline.is_empty(), join_manifests(&manifests).map_err(DatabaseError::from)?) {
+        (_, None) => Ok(BodyContent::Inline(Bytes::from(inline))),
+        (true, Some(joined)) => Ok(BodyContent::Manifest(Paged::Here(joined))),
+        (false, Some(_)) => Err(malformed("inline and stored parts in one upload").into()),
     }
 }
 
