@@ -102,7 +102,7 @@ fn push_encoded(byte: u8, keep_slash: bool, out: &mut String) {
 
 /// The canonical request. Bytes, not text: header values need not be UTF-8.
 ///
-/// `signed_headers` is sorted and each of them has arrived. `X-Amz-Signature` is left out of a presigned query alone.
+/// `signed_headers` is sorted; one that has not arrived is empty. `X-Amz-Signature` is left out of a presigned query alone.
 pub(crate) fn canonical_request(
     view: &RequestView<'_>,
     presigned: bool,

@@ -57,10 +57,9 @@ pub enum Error {
     /// present in the request which were not signed", with `HeadersNotSigned`.
     #[error("there were headers present in the request which were not signed: {}", .0.join(", "))]
     HeadersNotSigned(Vec<String>),
-    /// A header that is named as signed did not arrive. S3: SignatureDoesNotMatch would be the outcome; AccessDenied
-    /// says more.
-    #[error("the header {0} is named as signed and did not arrive")]
-    SignedHeaderAbsent(String),
+    /// No `host` arrived. S3: InvalidRequest "Missing required header for this request: Host".
+    #[error("the header host did not arrive")]
+    HostAbsent,
     /// The request's time is too far from ours. S3: RequestTimeTooSkewed, with `RequestTime`, `ServerTime` and
     /// `MaxAllowedSkewMilliseconds`.
     #[error("the request's time is more than {SKEW_MAX_SECONDS} s from the server's")]

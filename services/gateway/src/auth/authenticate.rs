@@ -493,10 +493,7 @@ fn refusal(error: sigv4::Error) -> S3Error {
             "There were headers present in the request which were not signed",
         )
         .field("HeadersNotSigned", names.join(", ")),
-        Error::SignedHeaderAbsent(name) => S3Error::with_message(
-            ErrorCode::AccessDenied,
-            format!("The header {name} is named in SignedHeaders and is not present"),
-        ),
+        Error::HostAbsent => S3Error::invalid_request("Missing required header for this request: Host"),
         Error::RequestTimeTooSkewed { request_seconds, server_seconds } => {
             S3Error::new(ErrorCode::RequestTimeTooSkewed)
                 .field("RequestTime", http_date(Timestamp(request_seconds.saturating_mul(1000))).as_str())
