@@ -1,17 +1,19 @@
 //! The answer to heads that are no request of HTTP/1.1, or are larger than one may be. Nobody knows whose they are or what they ask
-//! for; they have an id all the same, by which the log finds them.
+//! for; they have an id all the same, by which the log and a trace find them.
 
 use std::net::SocketAddr;
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use s3_wire::{ErrorCode, S3Error};
+use telemetry::trace;
 
-use crate::{Gateway, request::RequestId, server::decorate};
+use crate::{Gateway, request::RequestId, server::decorate, span};
 
 /// The answer to a head that the listener refuses with this status.
 pub(crate) fn answer(gateway: &Gateway, status: StatusCode, peer: SocketAddr) -> Response<Bytes> {
     let id = RequestId::new(&gateway.env);
+    let span = span::of_refused_head(gateway.scheme, id, peer.ip().to_canonical());
     let error = match status {
         StatusCode::BAD_REQUEST => {
             let message = "An error occurred when parsing the HTTP request.";
@@ -25,6 +27,8 @@ pub(crate) fn answer(gateway: &Gateway, status: StatusCode, peer: SocketAddr) ->
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
     decorate(response.headers_mut(), gateway, id);
     gateway.metrics.refused_head(error.code);
-    tracing::debug!(request_id = %id, %peer, code = error.code.as_str(), "refused a head");
+    span.in_scope(|| tracing::debug!(%peer, code = error.code.as_str(), "refused a head"));
+    span::answered(&span, response.status(), Some(error.code));
+    trace::end(&span);
     response
 }

@@ -18,6 +18,7 @@ use prost::Message;
 use s3_client::{Access, Answer, Failure};
 use service_kit::ShutdownTrigger;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{
     collector::receive,
@@ -311,6 +312,46 @@ async fn requests_are_traced_by_the_share_that_is_asked_for() {
             assert!(reads.count() > 0, "reading happens while the answer is sent");
         }
     }
+}
+
+/// What is refused before it is a request has one id, too: in the head and the body of its answer, in the log and in a trace.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_head_that_is_refused_is_found_by_its_id() {
+    let env = Env::real();
+    let collector = Collector::start(&env).await;
+    let folder = TempDir::with_prefix("ashlar-traces-").unwrap();
+    let data = folder.path().join("data").display().to_string();
+    let listen = free_address(&env).await;
+    let words = ["server", &data, "--listen", &listen, "--log", "gateway=debug", "--log-format", "json"];
+    let export = ["--otlp-endpoint", &collector.url, "--trace-sample", "1"];
+    let server = Service::start(folder.path(), &[&words[..], &export].concat());
+    let front = access(&env, &listen).await;
+    wait_for(&env, "the server", async || send(&front, Method::PUT, "/album", &[], None).await.is_ok()).await;
+
+    let mut connection = env.connect(&listen).await.unwrap();
+    connection.write_all(b"GARBAGE\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    env.timeout(Duration::from_secs(30), connection.read_to_string(&mut answer)).await.unwrap().unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let id = head.lines().find_map(|line| line.strip_prefix("x-amz-request-id: ")).unwrap();
+    assert!(body.contains(&format!("<RequestId>{id}</RequestId>")), "{answer}");
+    server.stop(&env).await;
+
+    let spans = collector.spans.lock().unwrap_or_else(PoisonError::into_inner).split_off(0);
+    let of_head: Vec<_> = spans.iter().filter(|span| span.text("aws.request_id") == Some(id)).collect();
+    let [found] = of_head[..] else { unreachable!("one span: {of_head:#?}") };
+    assert!(found.is("ashlar-server", SpanKind::Server, "HTTP"), "{found:#?}");
+    assert!(found.span.parent_span_id.is_empty() && found.span.end_time_unix_nano > 0, "{found:#?}");
+    assert_eq!(found.text("http.request.method"), Some("_OTHER"));
+    assert_eq!(found.number("http.response.status_code"), Some(400));
+    assert_eq!(found.text("error.type"), Some("BadRequest"));
+    assert_eq!(found.text("client.address"), Some("127.0.0.1"));
+    let log = log_of(folder.path(), "server");
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let of_head: Vec<_> = lines.filter(|line| line["span"]["request_id"] == id).collect();
+    let [line] = &of_head[..] else { unreachable!("one line: {log}") };
+    assert_eq!(line["span"]["trace_id"], hex::encode(&found.span.trace_id));
+    assert_eq!(line["message"], "refused a head");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
