@@ -4,6 +4,8 @@ use std::{thread, time::Duration};
 
 use harness::{Bucket, Element, Server};
 
+use crate::support::race;
+
 fn rows(page: &Element) -> Vec<(String, String)> {
     let row = |upload: &Element| (upload.get("Key").to_owned(), upload.get("UploadId").to_owned());
     page.elements("Upload").into_iter().map(row).collect()
@@ -107,6 +109,31 @@ fn keys_can_be_asked_for_encoded() {
     bucket.upload("a b");
     let page = bucket.list_uploads().query("encoding-type", "url").query("prefix", "a ").ok().xml();
     assert_eq!((page.get("Upload/Key"), page.get("Prefix"), page.get("EncodingType")), ("a+b", "a+", "url"));
+}
+
+#[test]
+fn a_page_has_a_thousand_uploads_at_most() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    race(16, |worker| {
+        for number in (worker..1003).step_by(16) {
+            bucket.create_upload(&format!("{number:04}")).ok();
+        }
+    });
+    for asked in [None, Some(5000)] {
+        let list = || {
+            let list = bucket.list_uploads();
+            asked.into_iter().fold(list, |list, asked| list.query("max-uploads", asked))
+        };
+        let page = list().ok().xml();
+        assert_eq!((page.elements("Upload").len(), page.get("IsTruncated")), (1000, "true"));
+        let (key, id) = (page.get("NextKeyMarker"), page.get("NextUploadIdMarker"));
+        let rest = list().query("key-marker", key).query("upload-id-marker", id).ok().xml();
+        assert_eq!(
+            (rest.all("Upload/Key"), rest.get("IsTruncated")),
+            (vec!["1000", "1001", "1002"], "false")
+        );
+    }
 }
 
 #[test]

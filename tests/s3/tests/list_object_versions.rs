@@ -2,6 +2,8 @@
 
 use harness::{Bucket, Element, Server};
 
+use crate::support::delete_document;
+
 /// Key, version id and whether it is a delete marker, as they stand in the answer.
 type Row = (String, String, bool);
 
@@ -184,6 +186,29 @@ fn keys_can_be_asked_for_encoded() {
         (page.get("Version/Key"), page.get("Prefix"), page.get("EncodingType")),
         ("a+b%01", "a+", "url")
     );
+}
+
+#[test]
+fn a_page_has_a_thousand_versions_at_most() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    bucket.set_versioning("Enabled");
+    let keys: Vec<String> = (0..1003).map(|number| format!("{number:04}")).collect();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    for some in keys.chunks(1000) {
+        bucket.delete_objects(&delete_document(some)).ok();
+    }
+    for asked in [None, Some(5000)] {
+        let list = || {
+            let list = bucket.list_versions();
+            asked.into_iter().fold(list, |list, asked| list.query("max-keys", asked))
+        };
+        let page = list().ok().xml();
+        assert_eq!((page.all("DeleteMarker/Key"), page.get("IsTruncated")), (keys[..1000].to_vec(), "true"));
+        let (key, version) = (page.get("NextKeyMarker"), page.get("NextVersionIdMarker"));
+        let rest = list().query("key-marker", key).query("version-id-marker", version).ok().xml();
+        assert_eq!((rest.all("DeleteMarker/Key"), rest.get("IsTruncated")), (keys[1000..].to_vec(), "false"));
+    }
 }
 
 #[test]

@@ -269,6 +269,22 @@ fn walks_are_exact_under_concurrent_writes() {
     });
 }
 
+/// Clients send with each token what they began with.
+#[test]
+fn a_token_counts_and_not_where_the_listing_started() {
+    let (_server, bucket) = filled();
+    let list = || bucket.list().query("max-keys", 2).query("start-after", "a-b");
+    let first = list().ok().xml();
+    assert_eq!(first.all("Contents/Key"), ["a/", "a//b"]);
+    let token = first.get("NextContinuationToken");
+    for start in ["a-b", "", "zzz"] {
+        let next = bucket.list().query("max-keys", 2).query("start-after", start);
+        let next = next.query("continuation-token", token).ok().xml();
+        assert_eq!(next.all("Contents/Key"), ["a/b", "a/b/c"], "{start}");
+        assert_eq!(next.get("ContinuationToken"), token);
+    }
+}
+
 /// A page goes on where the last one ended, even if the key that it ended with is gone.
 #[test]
 fn a_token_outlives_its_key_and_its_gateway() {

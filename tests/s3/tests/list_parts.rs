@@ -2,6 +2,8 @@
 
 use harness::{Server, md5_hex};
 
+use crate::support::race;
+
 #[test]
 fn parts_are_listed_by_number() {
     let server = Server::start();
@@ -62,6 +64,28 @@ fn pages_of_any_size_hold_every_part_once() {
     for (marker, left) in [("5", 2), ("10000", 0), ("99999", 0)] {
         let page = upload.list().query("part-number-marker", marker).ok().xml();
         assert_eq!((page.elements("Part").len(), page.get("IsTruncated")), (left, "false"));
+    }
+}
+
+#[test]
+fn a_page_has_a_thousand_parts_at_most() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    let upload = bucket.upload("key");
+    race(16, |worker| {
+        for number in (worker..1003).step_by(16) {
+            upload.put(number as u32 + 1, "content");
+        }
+    });
+    for asked in [None, Some(5000)] {
+        let list = || asked.into_iter().fold(upload.list(), |list, asked| list.query("max-parts", asked));
+        let page = list().ok().xml();
+        assert_eq!((page.elements("Part").len(), page.get("IsTruncated")), (1000, "true"));
+        let rest = list().query("part-number-marker", page.get("NextPartNumberMarker")).ok().xml();
+        assert_eq!(
+            (rest.all("Part/PartNumber"), rest.get("IsTruncated")),
+            (vec!["1001", "1002", "1003"], "false")
+        );
     }
 }
 

@@ -121,6 +121,26 @@ fn only_aws_chunked_is_taken_out_of_the_content_encoding() {
     }
     bucket.put("key", "content").header("content-encoding", "aws-chunked,br").ok();
     assert_eq!(bucket.get("key").ok().header("content-encoding"), Some("br"));
+    // SDKs add it to whatever they send, and some programs keep what they were told of an object.
+    let source = format!("{}/key", bucket.name);
+    for (sent, kept) in [("aws-chunked", None), ("aws-chunked,gzip", Some("gzip"))] {
+        let create = bucket.create_upload("upload").header("content-encoding", sent);
+        let upload = bucket.upload_with("upload", create);
+        let etag = upload.part(1, "content").header("content-encoding", sent).signed_chunks(8192).ok();
+        upload.complete(&[(1, etag.etag())]).ok();
+        let copy = bucket.copy(&source, "copy").header("x-amz-metadata-directive", "REPLACE");
+        copy.header("content-encoding", sent).ok();
+        bucket
+            .form()
+            .field("key", "form")
+            .field("Content-Encoding", sent)
+            .signed("content")
+            .send()
+            .expect(204);
+        for key in ["upload", "copy", "form"] {
+            assert_eq!(bucket.get(key).ok().header("content-encoding"), kept, "{key} {sent}");
+        }
+    }
 }
 
 /// A body in transfer chunks has no length of its own; that of its content is announced all the same.
@@ -203,8 +223,21 @@ fn an_upload_without_a_checksum_gets_a_crc64() {
 fn an_unknown_sdk_algorithm_is_ignored() {
     let server = Server::start();
     let bucket = server.bucket();
-    let stored = bucket.put("key", CHECK).header("x-amz-sdk-checksum-algorithm", "MD4").ok();
+    let unknown = |request: Request| request.header("x-amz-sdk-checksum-algorithm", "MD4");
+    let stored = unknown(bucket.put("key", CHECK)).ok();
     assert_eq!(stored.get("x-amz-checksum-crc64nvme"), "rosUhgp5mIg=");
+    let upload = bucket.upload_with("parts", unknown(bucket.create_upload("parts")));
+    let etag = unknown(upload.part(1, CHECK)).ok().etag().to_owned();
+    unknown(upload.copy(2, &format!("{}/key", bucket.name))).ok();
+    unknown(upload.complete(&[(1, &etag)])).ok();
+    assert_content(&bucket, "parts", CHECK);
+    unknown(bucket.copy(&format!("{}/key", bucket.name), "copy")).ok();
+    unknown(bucket.request(Method::PUT).raw_query("tagging").body("<Tagging><TagSet/></Tagging>"))
+        .send()
+        .expect(204);
+    let delete = "<Delete><Object><Key>key</Key></Object></Delete>";
+    unknown(bucket.request(Method::POST).raw_query("delete").body(delete)).ok();
+    assert_absent(&bucket, "key");
 }
 
 /// As at S3, which wants to see what the SDK that names it has made.
@@ -239,10 +272,20 @@ fn documents_come_with_any_digest_or_with_none() {
     bucket.put("key", "content").ok();
     let statement = bucket_policy::allow("s3:GetObject");
     let policy = bucket_policy::document(&bucket, &[&statement]);
-    let documents = [
+    let owner = server.client().request(Method::GET, "/").ok().xml().get("Owner/ID").to_owned();
+    let acl = format!(
+        "<AccessControlPolicy><Owner><ID>{owner}</ID></Owner><AccessControlList><Grant><Grantee xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"CanonicalUser\"><ID>{owner}</ID></Grantee><Permission>FULL_CONTROL</Permission></Grant></AccessControlList></AccessControlPolicy>"
+    );
+    let inventory = format!(
+        "<InventoryConfiguration><Id>all</Id><IsEnabled>false</IsEnabled><IncludedObjectVersions>All</IncludedObjectVersions><Schedule><Frequency>Daily</Frequency></Schedule><Destination><S3BucketDestination><Format>CSV</Format><Bucket>arn:aws:s3:::{}</Bucket></S3BucketDestination></Destination></InventoryConfiguration>",
+        bucket.name
+    );
+    let of_bucket = [
+        ("", "<CreateBucketConfiguration/>"),
         ("tagging", TAGGING),
         ("versioning", "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"),
         ("policy", &policy),
+        ("acl", &acl),
         (
             "cors",
             "<CORSConfiguration><CORSRule><AllowedOrigin>*</AllowedOrigin><AllowedMethod>GET</AllowedMethod></CORSRule></CORSConfiguration>",
@@ -260,6 +303,13 @@ fn documents_come_with_any_digest_or_with_none() {
             "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>",
         ),
         ("logging", "<BucketLoggingStatus/>"),
+        ("inventory&id=all", &inventory),
+        ("notification", "<NotificationConfiguration/>"),
+        (
+            "requestPayment",
+            "<RequestPaymentConfiguration><Payer>BucketOwner</Payer></RequestPaymentConfiguration>",
+        ),
+        ("accelerate", "<AccelerateConfiguration><Status>Suspended</Status></AccelerateConfiguration>"),
         (
             "publicAccessBlock",
             "<PublicAccessBlockConfiguration><BlockPublicAcls>true</BlockPublicAcls></PublicAccessBlockConfiguration>",
@@ -268,30 +318,46 @@ fn documents_come_with_any_digest_or_with_none() {
             "ownershipControls",
             "<OwnershipControls><Rule><ObjectOwnership>BucketOwnerEnforced</ObjectOwnership></Rule></OwnershipControls>",
         ),
+        (
+            "object-lock",
+            "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled></ObjectLockConfiguration>",
+        ),
     ];
-    for (subresource, document) in documents {
-        let puts: [&dyn Fn() -> Request; 2] =
-            [&|| bucket.request(Method::PUT).raw_query(subresource).body(document), &|| {
-                bucket.object(Method::PUT, "key").raw_query("tagging").body(TAGGING)
-            }];
-        let (puts, document) = match subresource {
-            "tagging" => (&puts[..], TAGGING.as_bytes()),
-            _ => (&puts[..1], document.as_bytes()),
-        };
-        for put in puts {
-            let taken = |request: Request| {
-                let answer = request.send();
-                assert!(matches!(answer.status, 200 | 204), "{subresource}: {answer:?}");
-            };
-            taken(put());
-            taken(put().header("content-md5", md5_base64(document)));
-            put().header("content-md5", md5_base64(b"other")).refused(400, "BadDigest");
-            for algorithm in ChecksumAlgorithm::ALL {
-                let name = algorithm.header_name();
-                taken(put().header(name, checksum_of(algorithm, document)));
-                put().header(name, checksum_of(algorithm, b"other")).refused(400, "BadDigest");
-            }
-        }
+    for (subresource, document) in of_bucket {
+        assert_held_to_digests(document, || bucket.request(Method::PUT).raw_query(subresource));
+    }
+    for (subresource, document) in [
+        ("tagging", TAGGING),
+        ("acl", &acl),
+        ("legal-hold", "<LegalHold><Status>OFF</Status></LegalHold>"),
+        (
+            "retention",
+            "<Retention><Mode>GOVERNANCE</Mode><RetainUntilDate>2099-01-01T00:00:00Z</RetainUntilDate></Retention>",
+        ),
+    ] {
+        assert_held_to_digests(document, || bucket.object(Method::PUT, "key").raw_query(subresource));
+    }
+}
+
+/// The request is carried out with any digest of its document and with none, and refused with any that is another's.
+#[track_caller]
+fn assert_held_to_digests(document: &str, request: impl Fn() -> Request) {
+    let put = || request().body(document);
+    let taken = |request: Request| {
+        let answer = request.send();
+        assert!(matches!(answer.status, 200 | 204), "{document}: {answer:?}");
+    };
+    let refused = |request: Request| {
+        let answer = request.send();
+        assert_eq!((answer.status, answer.xml().get("Code")), (400, "BadDigest"), "{document}");
+    };
+    taken(put());
+    taken(put().header("content-md5", md5_base64(document.as_bytes())));
+    refused(put().header("content-md5", md5_base64(b"other")));
+    for algorithm in ChecksumAlgorithm::ALL {
+        let name = algorithm.header_name();
+        taken(put().header(name, checksum_of(algorithm, document.as_bytes())));
+        refused(put().header(name, checksum_of(algorithm, b"other")));
     }
 }
 
