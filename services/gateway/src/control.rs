@@ -89,7 +89,7 @@ pub(crate) async fn answer(
             Ok(output::xml(xml::public_access_block(block.ok_or_else(missing)?)))
         }
         Operation::PutPublicAccessBlock => {
-            let body = ObjectBody::open(gateway, &request, body, None, ACCESS_BODY_MAX as u64)?;
+            let body = ObjectBody::open_document(gateway, &request, body, ACCESS_BODY_MAX)?;
             let block = parse_public_access_block(&body.collect().await?)?;
             let document = serde_json::to_vec(&BlockOfAccount(block));
             set(gateway, &request, Some(document.map_err(|_| S3Error::new(ErrorCode::InternalError))?)).await

@@ -182,17 +182,30 @@ impl<'a> ObjectBody<'a> {
         length_max: u64,
     ) -> Result<Self, S3Error> {
         let checksum = request_checksum(&request.headers)?;
-        Self::open_with(gateway, request, body, checksum, keep, length_max)
+        Self::open_with(gateway, request, body, checksum, keep, |length| check_length(length, length_max))
     }
 
-    /// A body that is an XML document whose request's checksum headers speak of something else.
+    /// A body that is a document, of at most `length_max` bytes; `MaxMessageLengthExceeded` otherwise.
     pub(crate) fn open_document(
         gateway: &Gateway,
         request: &Request,
         body: &'a mut Body,
-        length_max: u64,
+        length_max: usize,
     ) -> Result<Self, S3Error> {
-        Self::open_with(gateway, request, body, None, None, length_max)
+        let checksum = request_checksum(&request.headers)?;
+        let check = |length| check_document_length(length, length_max as u64);
+        Self::open_with(gateway, request, body, checksum, None, check)
+    }
+
+    /// The same, of a request whose checksum headers speak of something else.
+    pub(crate) fn open_document_without_checksum(
+        gateway: &Gateway,
+        request: &Request,
+        body: &'a mut Body,
+        length_max: usize,
+    ) -> Result<Self, S3Error> {
+        let check = |length| check_document_length(length, length_max as u64);
+        Self::open_with(gateway, request, body, None, None, check)
     }
 
     fn open_with(
@@ -201,12 +214,12 @@ impl<'a> ObjectBody<'a> {
         body: &'a mut Body,
         checksum: Option<RequestChecksum>,
         keep: Option<ChecksumAlgorithm>,
-        length_max: u64,
+        check: impl FnOnce(u64) -> Result<(), S3Error>,
     ) -> Result<Self, S3Error> {
         let payload = request.authenticated.payload();
         let length =
             announced_length(request)?.ok_or_else(|| S3Error::new(ErrorCode::MissingContentLength))?;
-        check_length(length, length_max)?;
+        check(length)?;
         let frame = framing(payload).map_or(Frame::None, |framing| Frame::Chunked(Decoder::new(framing)));
         Self::new(gateway, request, body, checksum, keep, frame, Length::Announced(length))
     }
@@ -322,6 +335,12 @@ impl<'a> ObjectBody<'a> {
     pub(crate) async fn collect(mut self) -> Result<Bytes, S3Error> {
         self.time_left = Some(DOCUMENT_TIME_MAX);
         Box::pin(self.collect_all()).await
+    }
+
+    /// The same of a document that there has to be: `MissingRequestBodyError` where there is none.
+    pub(crate) async fn document(self) -> Result<Bytes, S3Error> {
+        let document = self.collect().await?;
+        if document.is_empty() { Err(S3Error::new(ErrorCode::MissingRequestBodyError)) } else { Ok(document) }
     }
 
     async fn collect_all(mut self) -> Result<Bytes, S3Error> {
@@ -587,6 +606,14 @@ pub(crate) fn check_length(length: u64, most: u64) -> Result<(), S3Error> {
     Err(S3Error::new(ErrorCode::EntityTooLarge)
         .field("ProposedSize", length.to_string())
         .field("MaxSizeAllowed", most.to_string()))
+}
+
+/// A document of so many bytes is not too long; `MaxMessageLengthExceeded` otherwise, as Amazon S3 was seen to answer.
+pub(crate) fn check_document_length(length: u64, most: u64) -> Result<(), S3Error> {
+    if length <= most {
+        return Ok(());
+    }
+    Err(S3Error::new(ErrorCode::MaxMessageLengthExceeded).field("MaxMessageLengthBytes", most.to_string()))
 }
 
 /// The framing of a payload form, if it has one.

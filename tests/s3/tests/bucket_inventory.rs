@@ -173,7 +173,7 @@ fn other_configurations_are_refused_and_change_nothing() {
     };
     let arn = format!("arn:aws:s3:::{}", target.name);
     for (bad, status, code) in [
-        (String::new(), 400, "MalformedXML"),
+        (String::new(), 400, "MissingRequestBodyError"),
         (with("<Id>a</Id>", ""), 400, "MalformedXML"),
         (with("Daily", "Hourly"), 400, "MalformedXML"),
         (with("Current", "Some"), 400, "MalformedXML"),
@@ -217,7 +217,7 @@ fn other_configurations_are_refused_and_change_nothing() {
             inventory(&bucket, method, id).body(body).refused(400, "InvalidArgument");
         }
     }
-    inventory(&bucket, Method::PUT, "a").body(" ".repeat(40_000)).refused(400, "EntityTooLarge");
+    inventory(&bucket, Method::PUT, "a").body(" ".repeat(40_000)).refused(400, "MaxMessageLengthExceeded");
     let missing = server.client().existing_bucket("missing");
     for method in [Method::GET, Method::PUT, Method::DELETE] {
         let request = |bucket: &Bucket| {

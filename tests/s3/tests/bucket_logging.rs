@@ -376,7 +376,7 @@ fn other_configurations_are_refused_and_change_nothing() {
     open.request(Method::PUT).raw_query("publicAccessBlock").body(block).ok();
     logging(&bucket, Method::PUT).body(enabled(&open, "", &everybody)).refused(403, "AccessDenied");
     for (bad, code) in [
-        (String::new(), "MalformedXML"),
+        (String::new(), "MissingRequestBodyError"),
         (wrap("<LoggingEnabled/>"), "MalformedXML"),
         (enabled(&target, "", "<TargetObjectKeyFormat/>"), "MalformedXML"),
         (enabled(&target, "", "<Other/>"), "MalformedXML"),
@@ -386,7 +386,7 @@ fn other_configurations_are_refused_and_change_nothing() {
     }
     logging(&bucket, Method::PUT)
         .body(format!("{good}{}", " ".repeat(70_000)))
-        .refused(400, "EntityTooLarge");
+        .refused(400, "MaxMessageLengthExceeded");
     let wrong = logging(&bucket, Method::PUT).header("content-md5", harness::md5_base64(b"other"));
     wrong.body(wrap("")).refused(400, "BadDigest");
     for method in [Method::GET, Method::PUT] {

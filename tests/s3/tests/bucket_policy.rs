@@ -133,7 +133,7 @@ fn documents_that_cannot_be_enforced_are_refused_and_change_nothing() {
         let error = policy(&bucket, Method::PUT).body(&bad).refused(400, "MalformedPolicy");
         assert_eq!(error.get("Message"), format!("Policy has an invalid condition key: {key}"));
     }
-    policy(&bucket, Method::PUT).body(vec![b'x'; 100 << 10]).refused(400, "EntityTooLarge");
+    policy(&bucket, Method::PUT).body(vec![b'x'; 100 << 10]).refused(400, "MaxMessageLengthExceeded");
     let wrong = md5_base64(b"something else");
     policy(&bucket, Method::PUT).body(&before).header("content-md5", wrong).refused(400, "BadDigest");
     assert_eq!(policy(&bucket, Method::GET).ok().body, before.as_bytes());

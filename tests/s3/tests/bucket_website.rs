@@ -54,7 +54,7 @@ fn other_configurations_are_refused_and_change_nothing() {
     let redirect = |inner: &str| rules(1, &format!("<Redirect>{inner}</Redirect>"));
     let host = "<HostName>example.com</HostName>";
     for (bad, code) in [
-        (String::new(), "MalformedXML"),
+        (String::new(), "MissingRequestBodyError"),
         ("<Other/>".to_owned(), "MalformedXML"),
         (redirect(""), "MalformedXML"),
         (rules(0, ""), "MalformedXML"),
@@ -87,7 +87,7 @@ fn other_configurations_are_refused_and_change_nothing() {
     let argument = website(&bucket, Method::PUT).body(wrap("")).refused(400, "InvalidArgument");
     assert_eq!((argument.get("ArgumentName"), argument.get("ArgumentValue")), ("IndexDocument", "null"));
     let large = wrap(&format!("{index}<!--{}-->", "x".repeat(128 << 10)));
-    website(&bucket, Method::PUT).body(large).refused(400, "EntityTooLarge");
+    website(&bucket, Method::PUT).body(large).refused(400, "MaxMessageLengthExceeded");
     // Within the limit as it is sent, and above that of what is kept: each quote is kept as a reference.
     let quotes = "&quot;".replace("&quot;", "\"").repeat(1024);
     let rule = format!(

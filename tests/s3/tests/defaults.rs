@@ -56,7 +56,8 @@ fn what_is_so_already_can_be_put() {
         assert!(put(is_so).ok().body.is_empty());
         assert_eq!(put(not_built).refused(501, "NotImplemented").get("Field"), *field);
         let root = is_so.split(['<', '>', '/']).find(|name| !name.is_empty()).expect("a root");
-        for malformed in ["", "<Other/>", &format!("<{root}><Other/></{root}>")] {
+        put("").refused(400, "MissingRequestBodyError");
+        for malformed in ["<Other/>", &format!("<{root}><Other/></{root}>")] {
             put(malformed).refused(400, "MalformedXML");
         }
         put(is_so).anonymous().refused(403, "AccessDenied");

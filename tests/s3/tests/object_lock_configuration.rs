@@ -74,7 +74,7 @@ fn what_is_no_configuration_changes_nothing() {
     let kept = default_retention("<Mode>COMPLIANCE</Mode><Days>3</Days>");
     lock(&bucket, Method::PUT).body(&kept).ok();
     for (body, code) in [
-        (String::new(), "MalformedXML"),
+        (String::new(), "MissingRequestBodyError"),
         ("<ObjectLockConfiguration/>".to_owned(), "MalformedXML"),
         (default_retention("<Mode>COMPLIANCE</Mode><Days>0</Days>"), "InvalidArgument"),
         (default_retention("<Mode>COMPLIANCE</Mode><Years>101</Years>"), "InvalidArgument"),

@@ -133,6 +133,7 @@ fn what_is_no_tag_set_changes_nothing() {
     let names: Vec<String> = (0..11).map(|number| number.to_string()).collect();
     let many: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "")).collect();
     for (body, code) in [
+        (String::new(), "MissingRequestBodyError"),
         ("<Tagging/>".to_owned(), "MalformedXML"),
         (tagging_document(&[("aws:a", "b")]), "InvalidTag"),
         (tagging_document(&[(&"k".repeat(129), "b")]), "InvalidTag"),

@@ -73,7 +73,8 @@ fn documents_that_say_nothing_known_change_nothing() {
         (wrap("<Status>Enabled</Status><Other/>"), 400, "MalformedXML"),
         (wrap("<Status>Enabled</Status><MfaDelete>Enabled</MfaDelete>"), 501, "NotImplemented"),
         ("<Versioning><Status>Enabled</Status></Versioning>".to_owned(), 400, "MalformedXML"),
-        (String::new(), 400, "MalformedXML"),
+        (String::new(), 400, "MissingRequestBodyError"),
+        (" ".to_owned(), 400, "MalformedXML"),
     ] {
         put(&bucket, &document).refused(http, code);
         assert_eq!(status(&bucket), None, "{document}");

@@ -96,7 +96,7 @@ error_codes! {
     MalformedPolicy 400 "The policy is not well formed.",
     MalformedTrailerError 400 "The trailing headers of the body are not well formed.",
     MalformedXML 400 "The XML you provided was not well-formed or did not validate against our published schema",
-    MaxMessageLengthExceeded 400 "Your request was too large.",
+    MaxMessageLengthExceeded 400 "Your request was too big.",
     MaxPostPreDataLengthExceeded 400 "Your POST request fields preceding the upload file were too large.",
     MetadataTooLarge 400 "Your metadata headers exceed the maximum allowed metadata size",
     MethodNotAllowed 405 "The specified method is not allowed against this resource.",

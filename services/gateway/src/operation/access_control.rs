@@ -78,7 +78,7 @@ pub(super) async fn put_bucket_acl(
     body: &mut Body,
     _permit: &Permit,
 ) -> Result<Response, S3Error> {
-    let body = ObjectBody::open(gateway, request, body, None, ACCESS_BODY_MAX as u64)?;
+    let body = ObjectBody::open_document(gateway, request, body, ACCESS_BODY_MAX)?;
     let bucket = request.existing_bucket(gateway).await?;
     let asked = asked_in_full(gateway, request, &body.collect().await?).await?;
     refuse_where_off(gateway, &asked, &bucket, AclOf::Bucket)?;
@@ -95,7 +95,7 @@ pub(super) async fn put_object_acl(
     body: &mut Body,
     permit: &Permit,
 ) -> Result<Response, S3Error> {
-    let body = ObjectBody::open(gateway, request, body, None, ACCESS_BODY_MAX as u64)?;
+    let body = ObjectBody::open_document(gateway, request, body, ACCESS_BODY_MAX)?;
     object_read::check_before_body(gateway, request).await?;
     let body = body.collect().await?;
     // A body may take long, and the key may have another object by now.
@@ -406,7 +406,7 @@ pub(super) async fn put_bucket_ownership_controls(
     body: &mut Body,
     _permit: &Permit,
 ) -> Result<Response, S3Error> {
-    let body = subresource::body(gateway, request, body, ACCESS_BODY_MAX).await?;
+    let body = subresource::document(gateway, request, body, ACCESS_BODY_MAX).await?;
     let ownership = parse_ownership(&body)?;
     if !ownership.has_acls() {
         let bucket = request.existing_bucket(gateway).await?;

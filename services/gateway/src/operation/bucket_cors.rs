@@ -14,6 +14,7 @@ use crate::{
     Gateway,
     auth::Permit,
     output::{self, empty},
+    payload::check_document_length,
     request::{Request, Response},
 };
 
@@ -34,13 +35,11 @@ pub(super) async fn put_bucket_cors(
     body: &mut Body,
     _permit: &Permit,
 ) -> Result<Response, S3Error> {
-    let body = subresource::body(gateway, request, body, CORS_BODY_MAX).await?;
+    let body = subresource::document(gateway, request, body, CORS_BODY_MAX).await?;
     let rules = parse_cors(&body)?;
     let document = xml::cors(&rules);
     // Characters that were sent as they are may be kept as references, which are longer, and it is to be read again.
-    if document.len() > CORS_BODY_MAX {
-        return Err(S3Error::new(ErrorCode::MaxMessageLengthExceeded));
-    }
+    check_document_length(document.len() as u64, CORS_BODY_MAX as u64)?;
     subresource::set(gateway, request, Subresource::Cors, Some(document)).await?;
     Ok(empty(StatusCode::OK))
 }

@@ -35,7 +35,7 @@ pub(super) async fn put_bucket_encryption(
     body: &mut Body,
     _permit: &Permit,
 ) -> Result<Response, S3Error> {
-    let body = subresource::body(gateway, request, body, ENCRYPTION_BODY_MAX).await?;
+    let body = subresource::document(gateway, request, body, ENCRYPTION_BODY_MAX).await?;
     let default = parse_encryption(&body)?;
     require_keys(gateway, default.algorithm)?;
     if let Some(key) = &default.key {

@@ -43,9 +43,9 @@ pub(super) async fn put_bucket_inventory_configuration(
     permit: &Permit,
 ) -> Result<Response, S3Error> {
     let id = id(request)?;
-    let body = ObjectBody::open(gateway, request, body, None, INVENTORY_BODY_MAX as u64)?;
+    let body = ObjectBody::open_document(gateway, request, body, INVENTORY_BODY_MAX)?;
     let bucket = request.existing_bucket(gateway).await?;
-    let inventory = parse_inventory(&body.collect().await?)?;
+    let inventory = parse_inventory(&body.document().await?)?;
     if inventory.id != id {
         return Err(S3Error::new(ErrorCode::IdMismatch).field("Id", inventory.id).field("ExpectedId", id));
     }

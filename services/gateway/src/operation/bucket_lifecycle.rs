@@ -43,7 +43,7 @@ pub(super) async fn put_bucket_lifecycle_configuration(
     _permit: &Permit,
 ) -> Result<Response, S3Error> {
     let minimum_size = transition_default_minimum_object_size(&request.headers)?;
-    let body = subresource::body(gateway, request, body, LIFECYCLE_BODY_MAX).await?;
+    let body = subresource::document(gateway, request, body, LIFECYCLE_BODY_MAX).await?;
     let rules = parse_lifecycle(&body, |_| {
         format!("{:016x}{:016x}", gateway.env.random_u64(), gateway.env.random_u64())
     })?;

@@ -61,9 +61,9 @@ pub(super) async fn put_bucket_logging(
     body: &mut Body,
     permit: &Permit,
 ) -> Result<Response, S3Error> {
-    let body = ObjectBody::open(gateway, request, body, None, LOGGING_BODY_MAX as u64)?;
+    let body = ObjectBody::open_document(gateway, request, body, LOGGING_BODY_MAX)?;
     let bucket = request.existing_bucket(gateway).await?;
-    let mut logging = parse_logging(&body.collect().await?)?;
+    let mut logging = parse_logging(&body.document().await?)?;
     if let Some(logging) = &mut logging {
         let target = check_target(gateway, request, permit, &bucket, logging).await?;
         resolve_grants(gateway, request, &target, logging).await?;

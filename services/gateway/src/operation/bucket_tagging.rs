@@ -32,7 +32,7 @@ pub(super) async fn put_bucket_tagging(
     body: &mut Body,
     _permit: &Permit,
 ) -> Result<Response, S3Error> {
-    let body = subresource::body(gateway, request, body, TAGGING_BODY_MAX).await?;
+    let body = subresource::document(gateway, request, body, TAGGING_BODY_MAX).await?;
     let tags = parse_tagging(&body, Tagged::Bucket)?;
     // S3 keeps no empty set of a bucket.
     let document = (!tags.is_empty()).then(|| xml::tagging(&tags));

@@ -5,7 +5,7 @@ use axum::body::Body;
 use http::StatusCode;
 use metadata_api::Subresource;
 use s3_wire::{
-    ErrorCode, S3Error,
+    S3Error,
     xml::{self, WEBSITE_BODY_MAX, parse_website},
 };
 
@@ -14,6 +14,7 @@ use crate::{
     Gateway,
     auth::Permit,
     output::{self, empty},
+    payload::check_document_length,
     request::{Request, Response},
 };
 
@@ -33,12 +34,10 @@ pub(super) async fn put_bucket_website(
     body: &mut Body,
     _permit: &Permit,
 ) -> Result<Response, S3Error> {
-    let body = subresource::body(gateway, request, body, WEBSITE_BODY_MAX).await?;
+    let body = subresource::document(gateway, request, body, WEBSITE_BODY_MAX).await?;
     let document = xml::website(&parse_website(&body)?);
     // Characters that were sent as they are may be kept as references, which are longer, and it is to be read again.
-    if document.len() > WEBSITE_BODY_MAX {
-        return Err(S3Error::new(ErrorCode::MaxMessageLengthExceeded));
-    }
+    check_document_length(document.len() as u64, WEBSITE_BODY_MAX as u64)?;
     subresource::set(gateway, request, Subresource::Website, Some(document)).await?;
     Ok(empty(StatusCode::OK))
 }

@@ -41,7 +41,7 @@ pub(super) async fn complete_multipart_upload(
     let checksum = object_checksum(&request.headers)?;
     let checksum_type = stated_type(request)?;
     let object_size = mp_object_size(&request.headers)?;
-    let body = ObjectBody::open_document(gateway, request, body, COMPLETE_BODY_MAX as u64)?;
+    let body = ObjectBody::open_document_without_checksum(gateway, request, body, COMPLETE_BODY_MAX)?;
     if request.headers.contains_key("x-amz-expected-bucket-owner") {
         request.existing_bucket(gateway).await?;
     }

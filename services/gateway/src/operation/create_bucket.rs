@@ -36,7 +36,7 @@ pub(super) async fn create_bucket(
     let body = if request.headers.contains_key(header::CONTENT_LENGTH)
         || request.headers.contains_key(header::TRANSFER_ENCODING)
     {
-        ObjectBody::open(gateway, request, body, None, CREATE_BUCKET_BODY_MAX as u64)?.collect().await?
+        ObjectBody::open_document(gateway, request, body, CREATE_BUCKET_BODY_MAX)?.collect().await?
     } else {
         bytes::Bytes::new()
     };

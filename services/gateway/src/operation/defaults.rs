@@ -79,7 +79,7 @@ pub(super) async fn default(
         Answer::NoConfigurations(root) => output::xml(xml::no_configurations(root)),
         Answer::OwnerPays => output::xml(xml::request_payment()),
         Answer::Checked(check) => {
-            check(&subresource::body(gateway, request, body, xml::DEFAULTS_BODY_MAX).await?)?;
+            check(&subresource::document(gateway, request, body, xml::DEFAULTS_BODY_MAX).await?)?;
             output::empty(StatusCode::OK)
         }
     })

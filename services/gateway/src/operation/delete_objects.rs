@@ -26,12 +26,12 @@ pub(super) async fn delete_objects(
     permit: &Permit,
 ) -> Result<Response, S3Error> {
     let bypasses = bypasses_governance(&request.headers)?;
-    let body = ObjectBody::open(gateway, request, body, None, DELETE_BODY_MAX as u64)?;
+    let body = ObjectBody::open_document(gateway, request, body, DELETE_BODY_MAX)?;
     let bucket = request.existing_bucket(gateway).await?;
     check_bypass(&bucket, bypasses)?;
     let marker_owner = marker_owner(gateway, request, &bucket)?;
     let (bucket, bypasses_governance) = (bucket.name, bypasses.unwrap_or(false));
-    let delete = xml::parse_delete(&body.collect().await?)?;
+    let delete = xml::parse_delete(&body.document().await?)?;
 
     // Entries that cannot be, or may not, are answered by themselves; the others are one commit.
     let mut parsed: Vec<Result<DeleteVersion, S3Error>> = Vec::with_capacity(delete.objects.len());

@@ -36,7 +36,7 @@ pub(super) async fn put_object_lock_configuration(
     body: &mut Body,
     _permit: &Permit,
 ) -> Result<Response, S3Error> {
-    let body = subresource::body(gateway, request, body, OBJECT_LOCK_BODY_MAX).await?;
+    let body = subresource::document(gateway, request, body, OBJECT_LOCK_BODY_MAX).await?;
     let configuration = parse_object_lock(&body)?;
     let done = gateway.metadata.set_object_lock(request.bucket()?, configuration).await;
     done.map_err(|error| match error {

@@ -35,7 +35,7 @@ pub(super) async fn put_object_retention(
     body: &mut Body,
     permit: &Permit,
 ) -> Result<Response, S3Error> {
-    let body = ObjectBody::open(gateway, request, body, None, OBJECT_LOCK_BODY_MAX as u64)?;
+    let body = ObjectBody::open_document(gateway, request, body, OBJECT_LOCK_BODY_MAX)?;
     find_lock(gateway, request).await?;
     let retention = parse_retention(&body.collect().await?)?;
     permit.confirm(request, |context| {

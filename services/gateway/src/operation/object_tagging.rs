@@ -37,9 +37,9 @@ pub(super) async fn put_object_tagging(
     body: &mut Body,
     permit: &Permit,
 ) -> Result<Response, S3Error> {
-    let body = ObjectBody::open(gateway, request, body, None, TAGGING_BODY_MAX as u64)?;
+    let body = ObjectBody::open_document(gateway, request, body, TAGGING_BODY_MAX)?;
     object_read::check_before_body(gateway, request).await?;
-    let tags = parse_tagging(&body.collect().await?, Tagged::Object)?;
+    let tags = parse_tagging(&body.document().await?, Tagged::Object)?;
     // A body may take long, and the key may have another object by now.
     permit.again_with(gateway, request, |context| add_request_tags(context, &tags)).await?;
     let (found, version) = object_read::find_asked_for(gateway, request).await?;

@@ -34,7 +34,7 @@ pub(super) async fn put_public_access_block(
     body: &mut Body,
     _permit: &Permit,
 ) -> Result<Response, S3Error> {
-    let body = subresource::body(gateway, request, body, ACCESS_BODY_MAX).await?;
+    let body = subresource::document(gateway, request, body, ACCESS_BODY_MAX).await?;
     let document = xml::public_access_block(parse_public_access_block(&body)?);
     subresource::set(gateway, request, Subresource::PublicAccessBlock, Some(document)).await?;
     Ok(empty(StatusCode::OK))

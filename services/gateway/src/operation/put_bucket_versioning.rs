@@ -21,9 +21,9 @@ pub(super) async fn put_bucket_versioning(
     body: &mut Body,
     _permit: &Permit,
 ) -> Result<Response, S3Error> {
-    let body = ObjectBody::open(gateway, request, body, None, VERSIONING_BODY_MAX as u64)?;
+    let body = ObjectBody::open_document(gateway, request, body, VERSIONING_BODY_MAX)?;
     request.existing_bucket(gateway).await?;
-    let versioning = parse_versioning(&body.collect().await?)?;
+    let versioning = parse_versioning(&body.document().await?)?;
     let bucket = request.bucket()?;
     gateway.metadata.set_versioning(bucket, versioning).await.map_err(|e| request.metadata_error(e))?;
     Ok(empty(StatusCode::OK))

@@ -32,7 +32,7 @@ pub(super) async fn restore_object(
     body: &mut Body,
     permit: &Permit,
 ) -> Result<Response, S3Error> {
-    let body = ObjectBody::open(gateway, request, body, None, RESTORE_BODY_MAX as u64)?;
+    let body = ObjectBody::open_document(gateway, request, body, RESTORE_BODY_MAX)?;
     let (mut found, mut version) = object_read::find_asked_for(gateway, request).await?;
     let asked = parse_restore(&body.collect().await?)?;
 

@@ -21,9 +21,21 @@ pub(super) async fn body(
     body: &mut Body,
     limit: usize,
 ) -> Result<Bytes, S3Error> {
-    let body = ObjectBody::open(gateway, request, body, None, limit as u64)?;
+    let body = ObjectBody::open_document(gateway, request, body, limit)?;
     request.existing_bucket(gateway).await?;
     body.collect().await
+}
+
+/// The same, which must not be empty: what Amazon S3 tells by a code of its own of XML documents.
+pub(super) async fn document(
+    gateway: &Gateway,
+    request: &Request,
+    body: &mut Body,
+    limit: usize,
+) -> Result<Bytes, S3Error> {
+    let body = ObjectBody::open_document(gateway, request, body, limit)?;
+    request.existing_bucket(gateway).await?;
+    body.document().await
 }
 
 /// The document, if the bucket has one.

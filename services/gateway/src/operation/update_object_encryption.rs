@@ -36,9 +36,9 @@ pub(super) async fn update_object_encryption(
             "Requests that modify an object encryption configuration require AWS Signature Version 4. Modify the request to use AWS Signature Version 4, and then try again.",
         ));
     }
-    let body = ObjectBody::open(gateway, request, body, None, ENCRYPTION_BODY_MAX as u64)?;
+    let body = ObjectBody::open_document(gateway, request, body, ENCRYPTION_BODY_MAX)?;
     object_read::check_before_body(gateway, request).await?;
-    let asked = parse_object_encryption(&body.collect().await?)?;
+    let asked = parse_object_encryption(&body.document().await?)?;
     let add_key = |context: &mut Context| add_encryption(context, gateway, &asked.key_arn);
     permit.confirm(request, add_key)?;
     let id = key_id(gateway, &asked)?;

@@ -44,7 +44,8 @@ fn check(root: &str, inner: &str, size_max: usize, request: impl Fn(&[u8]) -> Re
         [format!("<{root}>{inner}").as_bytes(), b"\xff\xfe", format!("</{root}>").as_bytes()].concat();
     request(&not_utf8).refused(400, "MalformedXML");
     let too_large = format!("<{root}>{inner}{}</{root}>", " ".repeat(size_max));
-    request(too_large.as_bytes()).refused(400, "EntityTooLarge");
+    let error = request(too_large.as_bytes()).refused(400, "MaxMessageLengthExceeded");
+    assert_eq!(error.get("MaxMessageLengthBytes"), size_max.to_string());
 }
 
 #[test]
@@ -89,6 +90,44 @@ fn complete_multipart_upload() {
     check("CompleteMultipartUpload", &part, 4 << 20, |document| upload.request(Method::POST).body(document));
     assert_absent(&bucket, "key");
     assert_eq!(upload.parts().all("Part/PartNumber"), ["1"]);
+}
+
+/// Amazon S3 tells of a document that is missing by a code of its own, where there has to be one. Source: API Reference, "Error
+/// responses"; it was seen to do so of a PutBucketVersioning and of a PutBucketNotificationConfiguration.
+#[test]
+fn a_document_that_is_missing_is_told() {
+    let server = Server::start();
+    let bucket = server.bucket();
+    bucket.put("key", "content").ok();
+    for subresource in [
+        "accelerate",
+        "cors",
+        "encryption",
+        "inventory&id=1",
+        "lifecycle",
+        "logging",
+        "notification",
+        "object-lock",
+        "ownershipControls",
+        "publicAccessBlock",
+        "requestPayment",
+        "tagging",
+        "versioning",
+        "website",
+    ] {
+        let put = || bucket.request(Method::PUT).raw_query(subresource);
+        for missing in [put(), put().unsigned_payload()] {
+            let error = missing.refused(400, "MissingRequestBodyError");
+            assert_eq!(error.get("Message"), "Request Body is empty", "{subresource}");
+        }
+    }
+    for request in [
+        bucket.request(Method::POST).raw_query("delete"),
+        bucket.object(Method::PUT, "key").raw_query("tagging"),
+    ] {
+        request.refused(400, "MissingRequestBodyError");
+    }
+    assert_content(&bucket, "key", b"content");
 }
 
 /// What is only unusual is no mistake.
