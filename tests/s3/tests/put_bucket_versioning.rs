@@ -67,6 +67,7 @@ fn documents_that_say_nothing_known_change_nothing() {
     let wrap = |inner: &str| format!("<VersioningConfiguration>{inner}</VersioningConfiguration>");
     for (document, http, code) in [
         (wrap(""), 400, "IllegalVersioningConfigurationException"),
+        (wrap("<Status/>"), 400, "IllegalVersioningConfigurationException"),
         (wrap("<Status>On</Status>"), 400, "MalformedXML"),
         (wrap("<Status>enabled</Status>"), 400, "MalformedXML"),
         (wrap("<Status>Enabled</Status><Status>Suspended</Status>"), 400, "MalformedXML"),
@@ -79,8 +80,13 @@ fn documents_that_say_nothing_known_change_nothing() {
         put(&bucket, &document).refused(http, code);
         assert_eq!(status(&bucket), None, "{document}");
     }
-    put(&bucket, &wrap("<MfaDelete>Disabled</MfaDelete><Status>Enabled</Status>")).ok();
-    assert_eq!(status(&bucket).as_deref(), Some("Enabled"));
+    // An element without a text says nothing.
+    for (mfa_delete, state) in
+        [("<MfaDelete>Disabled</MfaDelete>", "Enabled"), ("<MfaDelete></MfaDelete>", "Suspended")]
+    {
+        put(&bucket, &wrap(&format!("{mfa_delete}<Status>{state}</Status>"))).ok();
+        assert_eq!(status(&bucket).as_deref(), Some(state));
+    }
 }
 
 /// Any digest will do, or none; a wrong one never does.

@@ -67,16 +67,17 @@ pub fn parse_versioning(body: &[u8]) -> Result<Versioning, S3Error> {
         }
     }
     reader.finish()?;
+    // An element without a text counts as none, as at Amazon S3.
     match mfa_delete.as_deref() {
-        None | Some("Disabled") => {}
+        None | Some("" | "Disabled") => {}
         Some("Enabled") => return Err(S3Error::field_not_implemented("MfaDelete")),
         Some(_) => return Err(S3Error::malformed_xml()),
     }
     match status.as_deref() {
         Some("Enabled") => Ok(Versioning::Enabled),
         Some("Suspended") => Ok(Versioning::Suspended),
-        Some(_) => Err(S3Error::malformed_xml()),
-        None => Err(S3Error::with_message(
+        Some(text) if !text.is_empty() => Err(S3Error::malformed_xml()),
+        _ => Err(S3Error::with_message(
             ErrorCode::IllegalVersioningConfigurationException,
             "The Versioning element must be specified",
         )),
