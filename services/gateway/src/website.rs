@@ -9,7 +9,7 @@
 
 mod location;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use axum::{
     body::{Body, HttpBody as _},
@@ -28,6 +28,7 @@ use s3_wire::{
     website::{Pages, RoutingRule, Website},
     xml::parse_website,
 };
+use sigv4::encode_path;
 use tracing::Instrument;
 use types::{BucketName, ObjectKey};
 
@@ -381,8 +382,14 @@ fn error_page(failure: &Failure, id: RequestId, gateway: &Gateway, head: bool) -
     response
 }
 
-/// What scripts and tools read instead of a page.
+/// What scripts and tools read instead of a page. Amazon S3 was seen to send every field of an error so, as `x-amz-error-detail-Key`.
 fn set_error(headers: &mut HeaderMap, error: &S3Error) {
     set(headers, HeaderName::from_static("x-amz-error-code"), error.code.as_str());
     set(headers, HeaderName::from_static("x-amz-error-message"), &error.message);
+    for (name, value) in &error.fields {
+        let Ok(name) = HeaderName::try_from(format!("x-amz-error-detail-{name}")) else { continue };
+        let is_plain = value.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+        let value = if is_plain { value.into() } else { Cow::from(encode_path(value.as_bytes())) };
+        set(headers, name, &value);
+    }
 }

@@ -267,6 +267,7 @@ fn the_host_names_the_bucket() {
     plain.put("index.html", "private").ok();
     let answer = visitor(&server, &plain).get("/");
     assert_page(&answer, 404, "NoSuchWebsiteConfiguration", &[("BucketName", &plain.name)]);
+    assert_eq!(answer.get("x-amz-error-detail-bucketname"), plain.name);
 }
 
 #[test]
@@ -297,6 +298,20 @@ fn errors_have_a_page_of_the_website_or_one_of_s3() {
     }
     let head = visitor.head("/missing");
     assert_eq!((head.status, head.get("content-length"), head.body.len()), (404, "11", 0));
+    // What the page of S3 would tell stands in headers, which may have no character of every key.
+    for (path, key) in [
+        ("/missing", "missing"),
+        ("/a%2fb%20%26c", "a/b &c"),
+        ("/caf%C3%A9%20d%25", "caf%C3%A9%20d%25"),
+        ("/50%25", "50%"),
+        ("/a%0D%0Ax-injected:b", "a%0D%0Ax-injected%3Ab"),
+    ] {
+        for answer in [visitor.get(path), visitor.head(path)] {
+            assert_eq!(answer.get("x-amz-error-detail-key"), key, "{path}");
+            assert_eq!(answer.get("x-amz-error-message"), "The specified key does not exist.");
+            assert_eq!(answer.header("x-injected"), None);
+        }
+    }
     assert_eq!(visitor.get("/error.html").expect(200).body, b"<p>lost</p>");
     for path in ["/%zz", "/%", "/%ff"] {
         // What is no key is no request for an object.
