@@ -15,7 +15,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
 sys.path.insert(0, str(HERE.parent / "lib"))
 
-from targets import Embedded  # noqa: E402
+from targets import Cluster, Embedded  # noqa: E402
 
 MIB = 1 << 20
 
@@ -89,6 +89,24 @@ def embedded_target(chosen, paths=1):
         with Embedded(folder / "target", False, built(chosen.binary), paths) as target:
             pid = target.servers[0].process.pid
             yield target, Measured(target.binary, target.endpoint, target.access_key, target.secret_key, [pid], chosen.json)
+            target.stop()
+            for line in target.bad_log_lines():
+                print(f"the server logged: {line}", file=sys.stderr)
+    finally:
+        shutil.rmtree(folder)
+
+
+@contextlib.contextmanager
+def cluster_target(chosen):
+    """A cluster over Postgres, which counts as part of the server; the load goes to one of its gateways. Its data is removed in the end."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="ashlar-bench-", dir=chosen.data))
+    # Postgres runs as another user.
+    folder.chmod(0o755)
+    try:
+        with Cluster(folder / "target", False, built(chosen.binary)) as target:
+            services = [server.process.pid for server in target.servers if server.name.startswith(("gateway", "metadata"))]
+            pids = services + target.postgres.sessions()
+            yield target, Measured(target.binary, target.endpoint, target.access_key, target.secret_key, pids, chosen.json)
             target.stop()
             for line in target.bad_log_lines():
                 print(f"the server logged: {line}", file=sys.stderr)

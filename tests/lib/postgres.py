@@ -70,6 +70,17 @@ class Postgres:
         first = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
         return [first, *map(int, pathlib.Path(f"/proc/{first}/task/{first}/children").read_text().split())]
 
+    def sessions(self):
+        """The process ids of those who are connected to `ashlar`."""
+        return [int(line) for line in self.query("SELECT pid FROM pg_stat_activity WHERE datname = 'ashlar' AND pid <> pg_backend_pid()").split()]
+
+    def query(self, sql):
+        """What psql prints of it: a line for each row, with tabs between columns."""
+        words = [newest_bin() / "psql", "-h", "127.0.0.1", "-p", self.port, "-U", "postgres", "-d", "ashlar", "-X", "-q", "-A", "-t", "-F", "\t",
+                 "-v", "ON_ERROR_STOP=1", "-c", sql]
+        environment = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "LC_ALL": "C.UTF-8"}
+        return subprocess.run(list(map(str, words)), env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True, text=True).stdout
+
     def kill(self, pids):
         """Ends these processes of it at once, and waits until they are gone."""
         for pid in pids:
