@@ -11,4 +11,5 @@ mod operators;
 mod process;
 mod s3_medium;
 mod support;
+mod tap;
 mod traces;

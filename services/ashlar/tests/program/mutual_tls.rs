@@ -2,10 +2,8 @@
 //! has no certificate, another authority's, or that of another service is refused.
 
 use std::{
-    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Command, Output},
-    sync::{Arc, Mutex},
 };
 
 use bytes::Bytes;
@@ -20,10 +18,12 @@ use s3_client::Access;
 use serde_json::Value;
 use service_kit::{ClusterSecret, ClusterTls, ClusterTlsConfig};
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use types::Role;
 
-use crate::process::{self, ACCESS_KEY, SECRET, SECRET_KEY, Service, access, free_address, send, wait_for};
+use crate::{
+    process::{self, ACCESS_KEY, SECRET, SECRET_KEY, Service, access, free_address, send, wait_for},
+    tap::Tap,
+};
 
 const CONTENT: &[u8] = b"words that nobody on the way may read ";
 
@@ -45,57 +45,6 @@ fn run(certificates: &Path, role: Option<&str>, words: &[&str]) -> Output {
 fn make_certificates(folder: &Path) {
     let made = run(folder, None, &["admin", "certificates", &folder.display().to_string()]);
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-}
-
-/// Passes connections on and keeps what went over them, up to a bound.
-struct Tap {
-    address: String,
-    seen: Arc<Mutex<Vec<u8>>>,
-}
-
-impl Tap {
-    const KEPT_MAX: usize = 4 << 20;
-
-    async fn start(env: &Env, to: &str) -> Self {
-        let listener = env.listen(SocketAddr::from(([127, 0, 0, 1], 0))).await.expect("a free port");
-        let address = listener.local_address().expect("an address").to_string();
-        let (seen, to, own_env) = (Arc::<Mutex<Vec<u8>>>::default(), to.to_owned(), env.clone());
-        let kept = seen.clone();
-        env.spawn(async move {
-            while let Ok((caller, _)) = listener.accept().await {
-                let Ok(service) = own_env.connect(&to).await else { continue };
-                let (from_caller, to_caller) = tokio::io::split(caller);
-                let (from_service, to_service) = tokio::io::split(service);
-                own_env.spawn(pass(from_caller, to_service, kept.clone()));
-                own_env.spawn(pass(from_service, to_caller, kept.clone()));
-            }
-        });
-        Self { address, seen }
-    }
-
-    fn seen(&self) -> Vec<u8> {
-        self.seen.lock().expect("nobody panics with it").clone()
-    }
-}
-
-async fn pass(
-    mut from: impl AsyncReadExt + Unpin,
-    mut to: impl AsyncWriteExt + Unpin,
-    kept: Arc<Mutex<Vec<u8>>>,
-) {
-    let mut buffer = vec![0; 1 << 16];
-    while let Ok(length @ 1..) = from.read(&mut buffer).await {
-        {
-            let mut kept = kept.lock().expect("nobody panics with it");
-            if kept.len() < Tap::KEPT_MAX {
-                kept.extend_from_slice(&buffer[..length]);
-            }
-        }
-        if to.write_all(&buffer[..length]).await.is_err() {
-            return;
-        }
-    }
-    let _ = to.shutdown().await;
 }
 
 /// Where services are reached, past the taps.
