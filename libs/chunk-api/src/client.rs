@@ -2,13 +2,14 @@
 
 mod pool;
 mod progress;
+mod shown;
 
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use env::Env;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use tracing::Instrument;
 use types::{CELL_SIZE, DiskId, GroupId, LeaseId, ShardId, ShardIndex};
@@ -16,11 +17,14 @@ use types::{CELL_SIZE, DiskId, GroupId, LeaseId, ShardId, ShardIndex};
 use self::{
     pool::{Lease, Pool},
     progress::Progress,
+    shown::{Named, Shown, Shows},
 };
+pub use crate::capability::Caller;
 use crate::{
     Cell, CellRange, CheckedCells, ChunkService, DiskStatus, Error, ListShards, Purpose, QuarantinedRun,
     READ_CELLS_MAX, ShardBody, ShardHeader, ShardSummary,
     body::malformed,
+    capability,
     incoming::BodyReader,
     outgoing::OutgoingBody,
     span, validate_leases, validate_limit, validate_names, validate_runs,
@@ -52,19 +56,15 @@ impl Default for ClientOptions {
     }
 }
 
-/// The token has characters that cannot be sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a token is printable ASCII")]
-pub struct TokenError;
-
 /// A chunk service on another machine. Cheap to share behind an `Arc`; keeps connections open between calls.
 ///
 /// A call is repeated once when the connection it was put on turns out to be dead: always for calls that change
-/// nothing or may be repeated, and for `put_shard` only when none of it was sent.
+/// nothing or may be repeated, and for `put_shard` only when none of it was sent. A call is also repeated once when the service did
+/// not take what it was shown and another token may do: one of the release before, or one by the service's clock.
 pub struct Client {
     env: Env,
     address: String,
-    authorization: HeaderValue,
+    shows: Shows,
     options: ClientOptions,
     pool: Pool,
 }
@@ -97,48 +97,88 @@ struct Answer {
 
 impl Client {
     /// A client for the service at `address` (`host:port`). Connects when it is first called.
-    pub fn new(
-        env: Env,
-        address: impl Into<String>,
-        token: &str,
-        options: ClientOptions,
-    ) -> Result<Self, TokenError> {
+    pub fn new(env: Env, address: impl Into<String>, caller: Caller, options: ClientOptions) -> Self {
         let address = address.into();
-        let mut authorization = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| TokenError)?;
-        authorization.set_sensitive(true);
+        let shows = Shows::new(env.clone(), caller);
         let pool = Pool::new(env.clone(), address.clone(), options.connect_timeout, options.connections_max);
-        Ok(Self { env, address, authorization, options, pool })
+        Self { env, address, shows, options, pool }
+    }
+
+    fn show(&self, call: Named<'_>) -> Result<Shown, Error> {
+        self.shows
+            .of(call)
+            .ok_or_else(|| Error::Unavailable { reason: "there is no token that can be shown".to_owned() })
     }
 
     fn request(
         &self,
         method: Method,
         path: &str,
+        shown: &Shown,
         body: OutgoingBody,
     ) -> Result<Request<OutgoingBody>, Error> {
         Request::builder()
             .method(method)
             .uri(path)
             .header(header::HOST, &self.address)
-            .header(header::AUTHORIZATION, &self.authorization)
+            .header(header::AUTHORIZATION, &shown.authorization)
             .body(body)
             .map(span::carried)
             .map_err(|error| Error::Unavailable { reason: error.to_string() })
     }
 
     /// A call that may be repeated, with a short body. Its answer has at most `limit` bytes.
-    async fn call(&self, method: Method, path: &str, body: Bytes, limit: usize) -> Result<Answer, Error> {
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        named: Named<'_>,
+        body: Bytes,
+        limit: usize,
+    ) -> Result<Answer, Error> {
         let span = span::of_call(&method, path, &self.address);
-        self.repeated(method, path, body, limit).instrument(span).await
+        self.repeated(method, path, named, body, limit).instrument(span).await
     }
 
-    async fn repeated(&self, method: Method, path: &str, body: Bytes, limit: usize) -> Result<Answer, Error> {
-        let mut fresh = false;
+    /// A call that is not about a single shard.
+    async fn other(
+        &self,
+        method: capability::Method,
+        disk: Option<DiskId>,
+        path: &str,
+        body: Bytes,
+        limit: usize,
+    ) -> Result<Answer, Error> {
+        use capability::Method as Call;
+        let verb = match method {
+            Call::Disks | Call::List | Call::Quarantine | Call::Read => Method::GET,
+            Call::Put | Call::Repair => Method::PUT,
+            Call::Delete | Call::Evict | Call::Fence | Call::Verify | Call::Release => Method::POST,
+        };
+        let sent = body.clone();
+        self.call(verb, path, Named::Other { method, disk, path, body: &sent }, body, limit).await
+    }
+
+    async fn repeated(
+        &self,
+        method: Method,
+        path: &str,
+        named: Named<'_>,
+        body: Bytes,
+        limit: usize,
+    ) -> Result<Answer, Error> {
+        let (mut fresh, mut shown_another) = (false, false);
         loop {
-            let request = self.request(method.clone(), path, OutgoingBody::full(body.clone()))?;
+            let shown = self.show(named)?;
+            let request = self.request(method.clone(), path, &shown, OutgoingBody::full(body.clone()))?;
             let progress = Progress::new(self.env.clone());
             match self.exchange(request, &progress, fresh).await {
                 Ok((lease, response)) => {
+                    let another_may_do = self.shows.learn(&shown, response.status(), response.headers());
+                    if another_may_do && !shown_another {
+                        shown_another = true;
+                        continue;
+                    }
                     let answer = self.finish(response, limit).await?;
                     self.pool.give_back(lease);
                     return Ok(answer);
@@ -197,23 +237,60 @@ impl Client {
         Ok(Answer { status, body })
     }
 
-    /// A call that changes names and answers nothing.
-    async fn change(&self, path: &str, names: Bytes) -> Result<(), Error> {
-        let answer = self.call(Method::POST, path, names, SMALL_ANSWER_MAX).await?;
+    /// A call that changes something and answers nothing.
+    async fn change(
+        &self,
+        method: capability::Method,
+        disk: DiskId,
+        path: &str,
+        body: Bytes,
+    ) -> Result<(), Error> {
+        let answer = self.other(method, Some(disk), path, body, SMALL_ANSWER_MAX).await?;
         outcome(answer).map(|_| ()).map_err(|error| error.unwrap_or(Error::TimedOut))
     }
 
-    /// Sends a shard.
-    async fn put(&self, path: &str, header: &ShardHeader, body: PutBody) -> Result<(), Error> {
+    /// Sends a shard. Cells that come one by one are sent once, so that it is found out before what the service takes.
+    async fn put(
+        &self,
+        path: &str,
+        named: Named<'_>,
+        header: &ShardHeader,
+        body: PutBody,
+    ) -> Result<(), Error> {
+        if !self.shows.is_known() {
+            self.disks().await?;
+        }
+        let again = match &body {
+            PutBody::Whole(cells) => Some(PutBody::Whole(cells.clone())),
+            PutBody::Stream(_) => None,
+        };
         let span = span::of_call(&Method::PUT, path, &self.address);
-        self.put_once(path, header, body).instrument(span).await
+        let putting = async {
+            if let Some(outcome) = self.put_once(path, named, header, body).await? {
+                return outcome;
+            }
+            let refused = || Error::Unavailable {
+                reason: "the service did not take the token; the next call shows another".to_owned(),
+            };
+            let again = again.ok_or_else(refused)?;
+            self.put_once(path, named, header, again).await?.unwrap_or_else(|| Err(refused()))
+        };
+        putting.instrument(span).await
     }
 
-    async fn put_once(&self, path: &str, header: &ShardHeader, body: PutBody) -> Result<(), Error> {
+    /// `None` if the service refused the token, did nothing, and may take another.
+    async fn put_once(
+        &self,
+        path: &str,
+        named: Named<'_>,
+        header: &ShardHeader,
+        body: PutBody,
+    ) -> Result<Option<Result<(), Error>>, Error> {
         let progress = Arc::new(Progress::new(self.env.clone()));
         let body = body.outgoing(header).watched_by(progress.clone());
+        let shown = self.show(named)?;
         let (lease, response) = self
-            .exchange(self.request(Method::PUT, path, body)?, &progress, false)
+            .exchange(self.request(Method::PUT, path, &shown, body)?, &progress, false)
             .await
             .map_err(|failure| {
                 let error = match failure {
@@ -223,11 +300,14 @@ impl Client {
                 // When the cells ended with an error, the request broke for that reason and no other.
                 progress.error.take().unwrap_or(error)
             })?;
+        if self.shows.learn(&shown, response.status(), response.headers()) {
+            return Ok(None);
+        }
         let answer = self.finish(response, SMALL_ANSWER_MAX).await?;
         if progress.has_ended() {
             self.pool.give_back(lease);
         }
-        outcome(answer).map(|_| ()).map_err(|error| error.unwrap_or(Error::TimedOut))
+        Ok(Some(outcome(answer).map(|_| ()).map_err(|error| error.unwrap_or(Error::TimedOut))))
     }
 }
 
@@ -242,24 +322,26 @@ impl ChunkService for Client {
     ) -> Result<(), Error> {
         header.validate()?;
         let body = PutBody::new(&header, body).await?;
-        let purpose = match purpose {
-            Purpose::Write => "",
-            Purpose::Repair => "?purpose=repair",
-        };
-        self.put(&format!("/v1/disks/{disk}/shards/{}{purpose}", header.shard), &header, body).await
+        let ShardHeader { shard, epoch, .. } = header;
+        let repair = purpose == Purpose::Repair;
+        let parameters = if repair { "?purpose=repair" } else { "" };
+        let named = Named::Put { disk, chunk: shard.chunk, epoch, repair };
+        self.put(&format!("/v1/disks/{disk}/shards/{shard}{parameters}"), named, &header, body).await
     }
 
     async fn read_cells(&self, disk: DiskId, shard: ShardId, cells: CellRange) -> Result<Vec<Cell>, Error> {
         let CellRange { first, count } = cells;
         let path = format!("/v1/disks/{disk}/shards/{shard}?first={first}&count={count}");
         let limit = count.min(READ_CELLS_MAX) as usize * (CELL_SIZE + CHECKSUM_LENGTH);
-        let body = read_outcome(self.call(Method::GET, &path, Bytes::new(), limit).await?)?;
+        let named = Named::Read { disk, chunk: shard.chunk };
+        let body = read_outcome(self.call(Method::GET, &path, named, Bytes::new(), limit).await?)?;
         split_cells(body, count).ok_or_else(misunderstood)
     }
 
     async fn delete_shards(&self, disk: DiskId, shards: &[ShardId]) -> Result<(), Error> {
         validate_names(shards)?;
-        self.change(&format!("/v1/disks/{disk}/delete"), encode_names(shards)).await
+        let path = format!("/v1/disks/{disk}/delete");
+        self.change(capability::Method::Delete, disk, &path, encode_names(shards)).await
     }
 
     async fn evict_group(
@@ -271,19 +353,21 @@ impl ChunkService for Client {
     ) -> Result<(), Error> {
         let (group, index) = (group.0, index.0);
         let path = format!("/v1/disks/{disk}/evict?group={group}&index={index}&epoch={epoch}");
-        self.change(&path, Bytes::new()).await
+        self.change(capability::Method::Evict, disk, &path, Bytes::new()).await
     }
 
     async fn fence_leases(&self, disk: DiskId, leases: &[LeaseId]) -> Result<(), Error> {
         validate_leases(leases)?;
-        self.change(&format!("/v1/disks/{disk}/fence"), encode_leases(leases)).await
+        let path = format!("/v1/disks/{disk}/fence");
+        self.change(capability::Method::Fence, disk, &path, encode_leases(leases)).await
     }
 
     async fn verify_shards(&self, disk: DiskId, shards: &[ShardId]) -> Result<Vec<Result<(), Error>>, Error> {
         validate_names(shards)?;
         let path = format!("/v1/disks/{disk}/verify");
-        let body =
-            read_outcome(self.call(Method::POST, &path, encode_names(shards), SMALL_ANSWER_MAX).await?)?;
+        let verify = capability::Method::Verify;
+        let answer = self.other(verify, Some(disk), &path, encode_names(shards), SMALL_ANSWER_MAX).await?;
+        let body = read_outcome(answer)?;
         let verdicts: Vec<WireVerdict> = serde_json::from_slice(&body).map_err(|_| misunderstood())?;
         let verdicts: Option<Vec<_>> = verdicts.into_iter().map(WireVerdict::decode).collect();
         verdicts.filter(|verdicts| verdicts.len() == shards.len()).ok_or_else(misunderstood)
@@ -295,24 +379,30 @@ impl ChunkService for Client {
         let after = after.map(|shard| format!("&after={shard}")).unwrap_or_default();
         let group = group.map(|group| format!("&group={}", group.0)).unwrap_or_default();
         let path = format!("/v1/disks/{disk}/shards?limit={limit}{after}{group}&damage=true");
-        let body = read_outcome(self.call(Method::GET, &path, Bytes::new(), LISTING_MAX).await?)?;
+        let body = read_outcome(
+            self.other(capability::Method::List, Some(disk), &path, Bytes::new(), LISTING_MAX).await?,
+        )?;
         decode_listing(body).ok_or_else(misunderstood)
     }
 
     async fn list_quarantined(&self, disk: DiskId) -> Result<Vec<QuarantinedRun>, Error> {
         let path = format!("/v1/disks/{disk}/quarantine");
-        let body = read_outcome(self.call(Method::GET, &path, Bytes::new(), SMALL_ANSWER_MAX).await?)?;
+        let quarantine = capability::Method::Quarantine;
+        let answer = self.other(quarantine, Some(disk), &path, Bytes::new(), SMALL_ANSWER_MAX).await?;
+        let body = read_outcome(answer)?;
         serde_json::from_slice(&body).map_err(|_| misunderstood())
     }
 
     async fn release_quarantined(&self, disk: DiskId, ids: &[String]) -> Result<(), Error> {
         validate_runs(ids)?;
         let ids = serde_json::to_vec(ids).map_err(|error| Error::Malformed { reason: error.to_string() })?;
-        self.change(&format!("/v1/disks/{disk}/release"), ids.into()).await
+        let path = format!("/v1/disks/{disk}/release");
+        self.change(capability::Method::Release, disk, &path, ids.into()).await
     }
 
     async fn disks(&self) -> Result<Vec<DiskStatus>, Error> {
-        let body = read_outcome(self.call(Method::GET, "/v1/disks", Bytes::new(), SMALL_ANSWER_MAX).await?)?;
+        let disks = capability::Method::Disks;
+        let body = read_outcome(self.other(disks, None, "/v1/disks", Bytes::new(), SMALL_ANSWER_MAX).await?)?;
         let disks: Vec<WireDisk> = serde_json::from_slice(&body).map_err(|_| misunderstood())?;
         disks.into_iter().map(|disk| disk.into_status().ok_or_else(misunderstood)).collect()
     }

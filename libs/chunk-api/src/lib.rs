@@ -9,6 +9,7 @@
 //! Invariant: `put_shard` answers `Ok` only when the shard survives a power cut.
 
 mod body;
+mod capability;
 mod cell;
 pub mod client;
 pub mod conformance;
@@ -29,6 +30,8 @@ use serde::{Deserialize, Serialize};
 use types::{Coding, DiskId, GroupId, LeaseId, ShardId, ShardIndex};
 
 pub use body::{CheckedCells, validate_leases, validate_limit, validate_names, validate_runs};
+#[doc(hidden)]
+pub use capability::read_capability;
 pub use cell::{Cell, cell_seed};
 pub use error::Error;
 
@@ -208,7 +211,7 @@ pub struct DiskStatus {
 
 /// Keeps shards on disks.
 ///
-/// Where services have certificates, every call may fail with [`Error::Forbidden`] too.
+/// Over the network every call may fail with [`Error::Forbidden`] too: the caller's certificate or token is not for it.
 ///
 /// Every call may be repeated. A call that fails with [`Error::Unavailable`] or, of a client alone, [`Error::Busy`] did nothing;
 /// after [`Error::TimedOut`] the outcome is unknown and the call is repeated or its effect is undone with `delete_shards`.

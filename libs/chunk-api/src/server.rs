@@ -1,23 +1,35 @@
 //! The chunk service over HTTP/1.1: a hyper service in front of any [`ChunkService`].
 
 mod calls;
+mod grant;
 mod patience;
 mod refusals;
 mod route;
 
 use std::{convert::Infallible, future::Future, pin::Pin, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use env::Env;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header, uri::PathAndQuery};
 use hyper::{body::Incoming, service::Service};
 use subtle::ConstantTimeEq;
 use tracing::{Instrument, debug, warn};
 use types::Roles;
 
 pub use self::refusals::{METRICS, Refusals};
-use self::route::Route;
+use self::{
+    grant::{Grant, Refusal},
+    route::Route,
+};
+pub use crate::capability::Access;
 use crate::{
-    ChunkService, Error, body::malformed, incoming::BodyReader, outgoing::OutgoingBody, span, wire::WireError,
+    ChunkService, Error,
+    body::malformed,
+    capability::{CLOCK, SCHEME},
+    incoming::BodyReader,
+    outgoing::OutgoingBody,
+    span,
+    wire::WireError,
 };
 
 /// Longest wait for the next piece of a request's body.
@@ -26,10 +38,10 @@ const BODY_PATIENCE: Duration = Duration::from_secs(15);
 /// Bytes of an unwanted body that are read and forgotten, so that the answer is not lost with the connection.
 const DRAIN_MAX: u64 = 80 << 20;
 
-/// Serves a [`ChunkService`] to callers that know the token.
+/// Serves a [`ChunkService`] to callers that show a token for the call.
 ///
-/// For a serving loop that bounds connections, heads and their arrival; bodies are bounded here. Whoever does not
-/// know the token gets 401 and no word of what is here.
+/// For a serving loop that bounds connections, heads and their arrival; bodies are bounded here. Whoever shows no token of this
+/// cluster gets 401 and no word of what is here.
 #[derive(Clone)]
 pub struct ChunkServer {
     inner: Arc<Inner>,
@@ -38,26 +50,26 @@ pub struct ChunkServer {
 struct Inner {
     env: Env,
     service: Arc<dyn ChunkService>,
-    authorization: String,
+    access: Access,
     demands_roles: bool,
     refusals: Arc<Refusals>,
 }
 
 impl ChunkServer {
-    /// A server for `service`, to be called with `Authorization: Bearer <token>`.
-    pub fn new(env: Env, service: Arc<dyn ChunkService>, token: &str) -> Self {
-        Self::of(env, service, token, false)
+    /// A server for `service`, to be called with what `access` knows.
+    pub fn new(env: Env, service: Arc<dyn ChunkService>, access: Access) -> Self {
+        Self::of(env, service, access, false)
     }
 
     /// The same, which asks besides for the [`Roles`] of the caller's certificate, as the serving loop puts them into requests, and
     /// refuses those that may not make the call.
-    pub fn demanding_roles(env: Env, service: Arc<dyn ChunkService>, token: &str) -> Self {
-        Self::of(env, service, token, true)
+    pub fn demanding_roles(env: Env, service: Arc<dyn ChunkService>, access: Access) -> Self {
+        Self::of(env, service, access, true)
     }
 
-    fn of(env: Env, service: Arc<dyn ChunkService>, token: &str, demands_roles: bool) -> Self {
-        let (authorization, refusals) = (format!("Bearer {token}"), Arc::default());
-        Self { inner: Arc::new(Inner { env, service, authorization, demands_roles, refusals }) }
+    fn of(env: Env, service: Arc<dyn ChunkService>, access: Access, demands_roles: bool) -> Self {
+        let refusals = Arc::default();
+        Self { inner: Arc::new(Inner { env, service, access, demands_roles, refusals }) }
     }
 
     /// Calls that were refused.
@@ -85,15 +97,14 @@ impl Service<Request<Incoming>> for ChunkServer {
 
 impl Inner {
     async fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Response<OutgoingBody> {
-        if !self.knows_token(request.headers()) {
+        let Some(grant) = self.grant(request.headers()) else {
             self.refusals.token.increment();
-            // Closed, so that nothing of a stranger's body is read.
-            return with_close(status(StatusCode::UNAUTHORIZED));
-        }
+            return stranger();
+        };
         let (parts, body) = request.into_parts();
         let span = span::of_answer(&parts);
         let answering = async {
-            let response = self.answer_known(parts, body).await;
+            let response = self.answer_known(parts, &grant, body).await;
             span::answered(response.status());
             response
         };
@@ -103,51 +114,91 @@ impl Inner {
     async fn answer_known(
         self: &Arc<Self>,
         parts: http::request::Parts,
+        grant: &Grant,
         body: Incoming,
     ) -> Response<OutgoingBody> {
         let mut body = BodyReader::new(self.env.clone(), body, BODY_PATIENCE);
-        match self.route(&parts, &mut body).await {
-            Ok(response) => response,
-            Err(error) => {
-                tell_of(&error, parts.uri.path());
-                let drained = body.drain(DRAIN_MAX).await;
-                let response = error_response(&error);
-                if drained { response } else { with_close(response) }
-            }
+        let (error, clock) = match self.admit(&parts, grant) {
+            Ok(route) => match self.act(route, &parts, grant, &mut body).await {
+                Ok(response) => return response,
+                Err(error) => (error, None),
+            },
+            Err(refused) => refused,
+        };
+        tell_of(&error, parts.uri.path());
+        let drained = body.drain(DRAIN_MAX).await;
+        let mut response = error_response(&error);
+        if let Some(clock) = clock {
+            response.headers_mut().insert(CLOCK, clock);
         }
+        if drained { response } else { with_close(response) }
     }
 
-    fn knows_token(&self, headers: &HeaderMap) -> bool {
+    /// What the caller may do, by what it shows. `None` for strangers.
+    fn grant(&self, headers: &HeaderMap) -> Option<Grant> {
+        if let Some(token) = capability_in(headers) {
+            return self.access.keys.open(token).map(Grant::Only);
+        }
+        let expected = format!("Bearer {}", self.access.cluster_token.as_ref()?);
         let given = headers.get(header::AUTHORIZATION).map_or(&[][..], HeaderValue::as_bytes);
-        given.ct_eq(self.authorization.as_bytes()).into()
+        let is_known: bool = given.ct_eq(expected.as_bytes()).into();
+        if is_known {
+            self.refusals.cluster_token.increment();
+        }
+        is_known.then_some(Grant::Anything)
     }
 
-    async fn route(
-        self: &Arc<Self>,
+    /// Which call it is, if the caller may make it; else why not, and the time by this service, if the caller has to know it.
+    fn admit(
+        &self,
         parts: &http::request::Parts,
+        grant: &Grant,
+    ) -> Result<Route, (Error, Option<HeaderValue>)> {
+        let route = Route::of(parts).map_err(|error| (error, None))?;
+        self.check_caller(parts, route).map_err(|error| (error, None))?;
+        let now_ms = self.env.wall_clock_ms();
+        grant.check_head(route, now_ms).map_err(|refusal| {
+            let clock = match (&refusal, grant, capability_in(&parts.headers)) {
+                (Refusal::Ended { .. }, Grant::Only(capability), Some(token)) => self
+                    .access
+                    .keys
+                    .get(capability.issuer)
+                    .and_then(|key| HeaderValue::try_from(key.tell_clock(now_ms, token)).ok()),
+                _ => None,
+            };
+            (refusal.counted(&self.refusals, parts.uri.path()), clock)
+        })?;
+        Ok(route)
+    }
+
+    async fn act(
+        self: &Arc<Self>,
+        route: Route,
+        parts: &http::request::Parts,
+        grant: &Grant,
         body: &mut BodyReader,
     ) -> Result<Response<OutgoingBody>, Error> {
-        let route = Route::of(parts)?;
-        self.check_caller(parts, route)?;
         let path = parts.uri.path();
+        let sent = match route.body_max() {
+            Some(limit) => body.collect(limit).await?,
+            None => Bytes::new(),
+        };
+        if route.chunk().is_none() {
+            let whole = parts.uri.path_and_query().map_or(path, PathAndQuery::as_str);
+            grant.check_call(whole, &sent).map_err(|refusal| refusal.counted(&self.refusals, path))?;
+        }
         let query = Query(parts.uri.query().unwrap_or_default());
         match route {
             Route::Disks => self.disks().await,
             Route::List(disk) => self.list(path, disk, &query).await,
-            Route::Delete(disk) => self.delete(path, disk, body).await,
+            Route::Delete(disk) => self.delete(path, disk, &sent).await,
             Route::Evict(disk) => self.evict(path, disk, &query).await,
-            Route::Fence(disk) => self.fence(path, disk, body).await,
-            Route::Verify(disk) => self.verify(path, disk, body).await,
+            Route::Fence(disk) => self.fence(path, disk, &sent).await,
+            Route::Verify(disk) => self.verify(path, disk, &sent).await,
             Route::Quarantine(disk) => self.quarantine(disk).await,
-            Route::Release(disk) => self.release(path, disk, body).await,
+            Route::Release(disk) => self.release(path, disk, &sent).await,
             Route::Read(disk, shard) => self.read(disk, shard, &query).await,
-            Route::Put(disk, shard, purpose) => {
-                let length = parts
-                    .headers
-                    .get(header::CONTENT_LENGTH)
-                    .and_then(|value| value.to_str().ok()?.parse().ok());
-                self.put(disk, shard, length, purpose, body).await
-            }
+            Route::Put(disk, shard, purpose) => self.put(parts, grant, (disk, shard, purpose), body).await,
         }
     }
 
@@ -157,15 +208,30 @@ impl Inner {
             return Ok(());
         }
         let roles = parts.extensions.get::<Roles>().copied().unwrap_or(Roles::NONE);
-        if roles.meet(route.callers()) {
+        if roles.meet(route.method().callers()) {
             return Ok(());
         }
         self.refusals.role.increment();
         warn!(caller = %roles, path = parts.uri.path(), "a call was refused: that service may not make it");
-        let reason =
-            format!("the caller's certificate is that of {roles}, and the call is for {}", route.callers());
+        let reason = format!(
+            "the caller's certificate is that of {roles}, and the call is for {}",
+            route.method().callers()
+        );
         Err(Error::Forbidden { reason })
     }
+}
+
+/// The token of a capability, if one is shown.
+fn capability_in(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix(SCHEME)?.strip_prefix(' ')
+}
+
+/// The answer to whoever is not of this cluster. It says what would be taken, and nothing of what is here; the connection is
+/// closed, so that nothing of a stranger's body is read.
+fn stranger() -> Response<OutgoingBody> {
+    let mut response = with_close(status(StatusCode::UNAUTHORIZED));
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(SCHEME));
+    response
 }
 
 /// Logs what a call failed with.

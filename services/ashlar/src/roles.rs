@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use chunk_api::{
     ChunkService,
-    client::{Client, ClientOptions},
+    client::{Caller, Client, ClientOptions},
 };
 use data_pool::{ClusterView, Follower, LeaseHolder, Pool, report_to};
 use env::Env;
@@ -13,7 +13,7 @@ use kms::Keys;
 use metadata_api::{Metadata, Token};
 use service_kit::{ClusterSecret, ClusterTls, ClusterTlsConfig, Metrics, MetricsExport, shutdown_on_signals};
 use telemetry::Source;
-use types::Role;
+use types::{Role, Roles};
 
 use crate::{Exit, embedded::lock_database, encryption_keys, exit::chain};
 
@@ -34,14 +34,13 @@ impl Cluster {
         metadata: &[String],
         secret: &ClusterSecret,
         tls: Option<&ClusterTls>,
-        holder: &str,
+        (role, holder): (Role, &str),
     ) -> Result<Self, Exit> {
         let metadata = metadata_client(&reaching(env, tls, Role::Metadata), metadata, secret)?;
-        let token = secret.token("chunk");
+        let caller = Caller::derived(Roles::of(&[role]), |audience| secret.token(audience));
         let (own_env, connect_env) = (env.clone(), reaching(env, tls, Role::Chunk));
         let view = Arc::new(ClusterView::networked(move |address| -> Arc<dyn ChunkService> {
-            let client = Client::new(connect_env.clone(), address, &token, ClientOptions::default());
-            Arc::new(client.expect("a derived token is hexadecimal"))
+            Arc::new(Client::new(connect_env.clone(), address, caller.clone(), ClientOptions::default()))
         }));
 
         let follower = Follower::start(env, metadata.clone(), view.clone());
@@ -123,7 +122,13 @@ pub(crate) async fn gateway(
     let holder = format!("gateway {:016x}", env.random_u64());
     let keys = keys(&env, config.front.encryption_keys.as_deref(), &config.front.kms).await?;
     let tls = cluster_tls(&env, &config.cluster_tls, Some(Role::Gateway)).await?;
-    let cluster = Cluster::connect(&env, &config.metadata, &config.cluster_secret, tls.as_ref(), &holder)?;
+    let cluster = Cluster::connect(
+        &env,
+        &config.metadata,
+        &config.cluster_secret,
+        tls.as_ref(),
+        (Role::Gateway, &holder),
+    )?;
     let (metadata, pool) = (cluster.metadata.clone(), cluster.pool.clone());
     let gateway = Gateway::new(env.clone(), &config.front, credentials, keys, metadata, pool);
     let gateway = gateway.with_lifecycle_day(Duration::from_secs(config.lifecycle_day_seconds));
@@ -189,7 +194,13 @@ pub(crate) async fn worker(
     let holder = format!("worker {:016x}", env.random_u64());
     let keys = keys(&env, config.encryption_keys.as_deref(), &config.kms).await?;
     let tls = cluster_tls(&env, &config.cluster_tls, Some(Role::Worker)).await?;
-    let cluster = Cluster::connect(&env, &config.metadata, &config.cluster_secret, tls.as_ref(), &holder)?;
+    let cluster = Cluster::connect(
+        &env,
+        &config.metadata,
+        &config.cluster_secret,
+        tls.as_ref(),
+        (Role::Worker, &holder),
+    )?;
     let (metadata, view, pool) = (cluster.metadata.clone(), cluster.view.clone(), cluster.pool.clone());
     let worker = worker::Worker::new(env.clone(), metadata, view, pool, config.options).with_keys(keys);
     let server = worker::Server::bind(worker, config.health_listen, tls).await;

@@ -46,6 +46,11 @@ pub struct Config {
     /// TLS between services.
     #[command(flatten)]
     pub cluster_tls: ClusterTlsConfig,
+    /// Take calls with capabilities alone, tokens that are good for one call and for a minute, and not the token of earlier releases,
+    /// which is good for every call and does not end. Set it when every gateway and worker shows capabilities: when
+    /// `ashlar_chunk_calls_with_cluster_token_total` grows no more.
+    #[arg(long, env = "ASHLAR_DEMAND_CAPABILITIES")]
+    pub demand_capabilities: bool,
     /// Where this service stands, as region/zone/rack/host. A chunk's shards are kept apart by it, so that what shares
     /// a part of it may fail together. `{name}` stands for this service's name.
     #[arg(

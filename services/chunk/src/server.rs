@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use chunk_api::server::ChunkServer;
+use chunk_api::server::{Access, ChunkServer};
 use env::{Env, Listener};
 use futures_util::future::join_all;
 use metadata_api::{Metadata, NodeRegistration};
@@ -45,7 +45,7 @@ pub struct Server {
     tls: Option<ClusterTls>,
     health_address: SocketAddr,
     address: SocketAddr,
-    token: String,
+    access: Access,
     node: Arc<ChunkNode>,
     buckets: Vec<S3Options>,
     heartbeat: Heartbeat,
@@ -181,7 +181,8 @@ impl Server {
             tls,
             health_address,
             address,
-            token: config.cluster_secret.token("chunk"),
+            access: Access::derived(|audience| config.cluster_secret.token(audience))
+                .demanding_capabilities(config.demand_capabilities),
             node,
             buckets,
             heartbeat,
@@ -211,8 +212,8 @@ impl Server {
         let env = self.http.env.clone();
         let counted = Arc::new(CountedNode::new(&env, self.node.clone()));
         let service = match self.tls {
-            Some(_) => ChunkServer::demanding_roles(env.clone(), counted.clone(), &self.token),
-            None => ChunkServer::new(env.clone(), counted.clone(), &self.token),
+            Some(_) => ChunkServer::demanding_roles(env.clone(), counted.clone(), self.access),
+            None => ChunkServer::new(env.clone(), counted.clone(), self.access),
         };
         let metrics = Metrics::new(&env, "chunk", [counted as Arc<dyn Source>, service.refusals()]);
         let metrics = match &self.tls {

@@ -3,6 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
+use chunk_api::server::{Access, ChunkServer};
 use env::Env;
 use http::{Request, header};
 use http_body_util::{BodyExt, Full};
@@ -76,6 +77,20 @@ fn tonic_body(bytes: Vec<u8>) -> Full<Bytes> {
     Full::new(Bytes::from(bytes))
 }
 
+fn access() -> Access {
+    Access::derived(|_| SECRET.to_owned())
+}
+
+/// A capability, as its bytes without what proves them, and as its text.
+pub(crate) fn capability(data: &[u8]) {
+    if let Some(again) = chunk_api::read_capability(data) {
+        assert_eq!(again, data, "a capability is written in one way");
+    }
+    if let Ok(text) = std::str::from_utf8(data) {
+        let _ = access().opens(text);
+    }
+}
+
 /// The first line is a call's method and target; headers follow up to an empty line; the rest is its body. Sent as it is, but for
 /// the secret and the length.
 pub(crate) fn chunk(data: &[u8]) {
@@ -97,7 +112,7 @@ pub(crate) fn chunk(data: &[u8]) {
     runtime().block_on(async {
         let disk = DiskId([1; 16]);
         let fake = Arc::new(chunk_api::fake::FakeChunkService::new([disk]));
-        let service = chunk_api::server::ChunkServer::new(Env::real(), fake, SECRET);
+        let service = ChunkServer::new(Env::real(), fake, access());
         let (client, server) = tokio::io::duplex(256 << 10);
         let serve = http1::Builder::new().serve_connection(TokioIo::new(server), service);
         let (mut from_server, mut to_server) = tokio::io::split(client);

@@ -48,6 +48,7 @@ pub const TARGETS: &[Target] = &[
     ("names", names::names),
     ("metadata_call", calls::metadata),
     ("chunk_call", calls::chunk),
+    ("capability", calls::capability),
 ];
 
 /// The target of a name.

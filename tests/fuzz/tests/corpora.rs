@@ -148,4 +148,5 @@ played! {
     names
     metadata_call
     chunk_call
+    capability
 }

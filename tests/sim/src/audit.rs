@@ -108,7 +108,7 @@ pub(crate) async fn audit(
     // A node whose only disk was lost is there no more; another has its address.
     let gone = |node: NodeId| map.disks.iter().all(|disk| disk.node != node || disk.state == DiskState::Gone);
     for node in map.nodes.iter().filter(|node| !gone(node.node)) {
-        let service = chunk_client(env, &node.address);
+        let service = chunk_client(env, &node.address, types::Role::Worker);
         for disk in service.disks().await.map_err(|error| format!("{}: {error}", node.address))? {
             // What is gone is nobody's any more, wherever it is.
             if map.disks.iter().any(|known| known.disk == disk.disk && known.state == DiskState::Gone) {

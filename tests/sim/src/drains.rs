@@ -152,7 +152,8 @@ impl DiskOperator {
         for disk in &member.disks {
             let node = map.disks.iter().find(|known| known.disk == *disk).map(|known| known.node);
             let Some(node) = map.nodes.iter().find(|known| Some(known.node) == node) else { return false };
-            let Ok(held) = shards(&*chunk_client(&self.env, &node.address), *disk).await else {
+            let Ok(held) = shards(&*chunk_client(&self.env, &node.address, types::Role::Worker), *disk).await
+            else {
                 return false;
             };
             let named = named(&self.site).await;

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use chunk_api::{
     ChunkService,
-    client::{Client, ClientOptions},
+    client::{Caller, Client, ClientOptions},
 };
 use clap::Parser;
 use data_pool::{ClusterView, Follower, LeaseHolder, Pool};
@@ -12,6 +12,7 @@ use env::Env;
 use gateway::{Credentials, Gateway};
 use metadata_api::Metadata;
 use service_kit::{Metrics, Secret, Shutdown};
+use types::Roles;
 
 use crate::{
     calls::Calls,
@@ -71,10 +72,9 @@ pub(crate) fn metadata_client(site: &Site, env: &Env) -> Arc<dyn Metadata> {
 }
 
 /// A client of a chunk service.
-pub(crate) fn chunk_client(env: &Env, address: &str) -> Arc<dyn ChunkService> {
-    let token = Site::secret().token("chunk");
-    let client = Client::new(env.clone(), address, &token, ClientOptions::default());
-    Arc::new(client.expect("a derived token is hexadecimal"))
+pub(crate) fn chunk_client(env: &Env, address: &str, role: types::Role) -> Arc<dyn ChunkService> {
+    let caller = Caller::derived(Roles::of(&[role]), |audience| Site::secret().token(audience));
+    Arc::new(Client::new(env.clone(), address, caller, ClientOptions::default()))
 }
 
 /// The real gRPC server in front of the database.
@@ -131,8 +131,9 @@ fn connect(process: &Process, site: &Site, env: &Env) -> Cluster {
     let rng = SharedRng::new(process.rng.with(|rng| rng.fork("calls")));
     let sabotage = site.sabotage;
     let repeat_once_in = if site.calm { u64::MAX } else { 20 };
+    let role = if process.role == Role::Worker { types::Role::Worker } else { types::Role::Gateway };
     let view = Arc::new(ClusterView::networked(move |address| -> Arc<dyn ChunkService> {
-        let service = chunk_client(&own_env, address);
+        let service = chunk_client(&own_env, address, role);
         Arc::new(Calls { env: own_env.clone(), rng: rng.clone(), service, repeat_once_in, sabotage })
     }));
     let follower = Follower::start(env, metadata.clone(), view.clone());

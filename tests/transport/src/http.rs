@@ -4,17 +4,18 @@ use std::sync::Arc;
 
 use chunk_api::{
     ChunkService,
-    client::{Client, ClientOptions},
-    server::ChunkServer,
+    client::{Caller, Client, ClientOptions},
+    server::{Access, ChunkServer},
 };
 use env::Env;
 use hyper::{server::conn::http1, service::Service};
 use hyper_util::rt::TokioIo;
+use types::{Role, Roles};
 
 pub(crate) async fn start(env: &Env, service: Arc<dyn ChunkService>) -> Client {
     let listener = env.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = listener.local_address().unwrap().to_string();
-    let server = ChunkServer::new(env.clone(), service, "token");
+    let server = ChunkServer::new(env.clone(), service, Access::derived(str::to_owned));
     tokio::spawn(async move {
         loop {
             let (connection, _) = listener.accept().await.unwrap();
@@ -28,5 +29,6 @@ pub(crate) async fn start(env: &Env, service: Arc<dyn ChunkService>) -> Client {
             });
         }
     });
-    Client::new(env.clone(), address, "token", ClientOptions::default()).unwrap()
+    let caller = Caller::derived(Roles::of(&[Role::Worker, Role::Admin]), str::to_owned);
+    Client::new(env.clone(), address, caller, ClientOptions::default())
 }

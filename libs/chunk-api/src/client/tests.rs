@@ -1,8 +1,10 @@
 //! Client and server over loopback TCP.
 
 mod slow;
+mod tokens;
 
 use std::{
+    convert::Infallible,
     net::SocketAddr,
     sync::{
         Arc,
@@ -12,21 +14,40 @@ use std::{
 };
 
 use env::{Env, Task};
-use hyper::{server::conn::http1, service::Service};
+use http::{Request, Response};
+use hyper::{body::Incoming, server::conn::http1, service::Service};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use types::{CELL_SIZE, DiskId};
+use types::{CELL_SIZE, DiskId, Role, Roles};
 
-use super::{Client, ClientOptions};
+use super::{Caller, Client, ClientOptions};
 use crate::{
     CellRange, ChunkService, Error, ListShards, Purpose, ShardBody,
     conformance::{self, Sample, Subject},
     fake::FakeChunkService,
-    server::ChunkServer,
+    outgoing::OutgoingBody,
+    server::{Access, ChunkServer},
 };
 
 const DISK: DiskId = DiskId([7; 16]);
-const TOKEN: &str = "0123456789abcdef";
+
+/// The derivation of a cluster whose secret is this.
+fn derived(secret: &str) -> impl Fn(&str) -> String {
+    move |audience| format!("{secret} {audience}")
+}
+
+fn access() -> Access {
+    Access::derived(derived("0123456789abcdef"))
+}
+
+/// Whoever may make every call, by one role or another.
+fn caller() -> Caller {
+    caller_of("0123456789abcdef")
+}
+
+fn caller_of(secret: &str) -> Caller {
+    Caller::derived(Roles::of(&[Role::Worker, Role::Admin]), derived(secret))
+}
 
 /// A server on a port of its own. Stops when dropped.
 struct Served {
@@ -43,9 +64,20 @@ impl Drop for Served {
 }
 
 async fn serve(env: &Env, service: Arc<dyn ChunkService>) -> Served {
+    serve_by(env, ChunkServer::new(env.clone(), service, access())).await
+}
+
+async fn serve_by<S>(env: &Env, server: S) -> Served
+where
+    S: Service<Request<Incoming>, Response = Response<OutgoingBody>, Error = Infallible>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    S::Future: Send,
+{
     let listener = env.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = listener.local_address().unwrap();
-    let server = ChunkServer::new(env.clone(), service, TOKEN);
     let accepted = Arc::new(AtomicUsize::new(0));
     let count = accepted.clone();
     let spawner = env.clone();
@@ -65,7 +97,7 @@ async fn serve(env: &Env, service: Arc<dyn ChunkService>) -> Served {
 }
 
 fn client(env: &Env, address: SocketAddr) -> Client {
-    Client::new(env.clone(), address.to_string(), TOKEN, ClientOptions::default()).unwrap()
+    Client::new(env.clone(), address.to_string(), caller(), ClientOptions::default())
 }
 
 #[tokio::test]
@@ -82,9 +114,9 @@ async fn it_passes_the_conformance_suite() {
 async fn a_wrong_token_is_unauthenticated_and_learns_nothing() {
     let env = Env::real();
     let served = serve(&env, Arc::new(FakeChunkService::new([DISK]))).await;
-    for token in ["", "0123456789abcdeF", "0123456789abcde", "0123456789abcdef0"] {
-        let client =
-            Client::new(env.clone(), served.address.to_string(), token, ClientOptions::default()).unwrap();
+    for secret in ["", "0123456789abcdeF", "0123456789abcde", "0123456789abcdef0"] {
+        let caller = caller_of(secret);
+        let client = Client::new(env.clone(), served.address.to_string(), caller, ClientOptions::default());
         let sample = Sample::single(1, 1, 10 * CELL_SIZE as u64);
         assert_eq!(client.disks().await, Err(Error::Unauthenticated));
         assert_eq!(client.list_shards(DISK, ListShards::all(None, 1)).await, Err(Error::Unauthenticated));
@@ -131,7 +163,7 @@ async fn a_service_that_accepts_and_then_hangs_fails_every_call_in_time() {
     let listener = env.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = listener.local_address().unwrap();
     let options = ClientOptions { stall_timeout: Duration::from_millis(400), ..ClientOptions::default() };
-    let client = Client::new(env.clone(), address.to_string(), TOKEN, options).unwrap();
+    let client = Client::new(env.clone(), address.to_string(), caller(), options);
     let begun = env.now();
     let small = Sample::single(1, 1, 10);
     let large = Sample::single(1, 2, 20 << 20);
@@ -162,7 +194,7 @@ async fn a_slow_producer_is_not_a_hung_service() {
     let env = Env::real();
     let served = serve(&env, Arc::new(FakeChunkService::new([DISK]))).await;
     let options = ClientOptions { stall_timeout: Duration::from_millis(200), ..ClientOptions::default() };
-    let client = Client::new(env.clone(), served.address.to_string(), TOKEN, options).unwrap();
+    let client = Client::new(env.clone(), served.address.to_string(), caller(), options);
     let sample = Sample::single(1, 1, 3 * CELL_SIZE as u64);
     let pause = env.clone();
     let cells = futures_util::stream::unfold(sample.cells.clone().into_iter(), move |mut cells| {
@@ -184,7 +216,7 @@ async fn connections_closed_while_idle_are_replaced_unnoticed() {
     let env = Env::real();
     let listener = env.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = listener.local_address().unwrap();
-    let server = ChunkServer::new(env.clone(), Arc::new(FakeChunkService::new([DISK])), TOKEN);
+    let server = ChunkServer::new(env.clone(), Arc::new(FakeChunkService::new([DISK])), access());
     let clock = env.clone();
     let task = env.spawn(async move {
         loop {
@@ -216,7 +248,7 @@ async fn calls_wait_for_a_connection_and_no_more_are_made_than_allowed() {
     let env = Env::real();
     let served = serve(&env, Arc::new(FakeChunkService::new([DISK]))).await;
     let options = ClientOptions { connections_max: 3, ..ClientOptions::default() };
-    let client = Client::new(env.clone(), served.address.to_string(), TOKEN, options).unwrap();
+    let client = Client::new(env.clone(), served.address.to_string(), caller(), options);
     let samples: Vec<_> = (0..40).map(|counter| Sample::single(1, counter, 5000)).collect();
     let puts = samples
         .iter()
@@ -236,7 +268,7 @@ async fn a_call_that_finds_no_free_connection_says_nothing_of_the_service() {
         stall_timeout: Duration::from_millis(200),
         ..ClientOptions::default()
     };
-    let client = Client::new(env.clone(), served.address.to_string(), TOKEN, options).unwrap();
+    let client = Client::new(env.clone(), served.address.to_string(), caller(), options);
     let sample = Sample::single(1, 1, 3 * CELL_SIZE as u64);
     let cells = ShardBody::Stream(Box::pin(futures_util::stream::pending()));
     let put = client.put_shard(DISK, sample.header.clone(), cells, Purpose::Write);

@@ -3,29 +3,25 @@
 use std::{future::Future, sync::Arc};
 
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::{Response, StatusCode, header, request::Parts};
 use tokio::sync::mpsc;
 use types::{DiskId, GroupId, ShardId, ShardIndex};
 
-use super::{Inner, Query, patience, status, tell_of};
+use super::{Inner, Query, grant::Grant, patience, status, tell_of};
 use crate::{
-    Cell, CellRange, ChunkService, Error, ListShards, Purpose, READ_CELLS_MAX, SHARDS_PER_CALL_MAX,
-    ShardBody, ShardHeader,
+    Cell, CellRange, ChunkService, Error, ListShards, Purpose, READ_CELLS_MAX, ShardBody, ShardHeader,
     body::malformed,
     incoming::BodyReader,
     outgoing::OutgoingBody,
     validate_limit,
     wire::{
-        HEAD_LENGTH, LEASE_LENGTH, NAME_LENGTH, PutHead, RELEASE_MAX, WireDisk, WireVerdict, decode_leases,
-        decode_names, encode_listing, parse_shard, put_length,
+        HEAD_LENGTH, PutHead, WireDisk, WireVerdict, decode_leases, decode_names, encode_listing,
+        parse_shard, put_length,
     },
 };
 
 /// Shards of at most this many bytes are handed over whole.
 const WHOLE_MAX: u64 = 256 << 10;
-
-/// Bytes of the names in a call: one name more than allowed, so that the service's own answer to too many is reached.
-const NAMES_MAX: usize = (SHARDS_PER_CALL_MAX + 1) * NAME_LENGTH;
 
 /// Shards of a listing that are asked for at once. A disk that takes 50 ms for each is slow, and sends in time.
 const LISTED_AT_ONCE: usize = 64;
@@ -36,13 +32,16 @@ const CELLS_WAITING: usize = 4;
 impl Inner {
     pub(super) async fn put(
         &self,
-        disk: DiskId,
-        shard: ShardId,
-        length: Option<u64>,
-        purpose: Purpose,
+        parts: &Parts,
+        grant: &Grant,
+        (disk, shard, purpose): (DiskId, ShardId, Purpose),
         body: &mut BodyReader,
     ) -> Result<Response<OutgoingBody>, Error> {
+        let length = parts.headers.get(header::CONTENT_LENGTH);
+        let length = length.and_then(|value| value.to_str().ok()?.parse().ok());
         let head = PutHead::decode(&body.take(HEAD_LENGTH).await?)?;
+        let path = parts.uri.path();
+        grant.check_epoch(head.epoch).map_err(|refusal| refusal.counted(&self.refusals, path))?;
         let owner = body.take(head.owner_length).await?;
         let header = head.header(shard, owner);
         header.validate()?;
@@ -110,9 +109,9 @@ impl Inner {
         &self,
         path: &str,
         disk: DiskId,
-        body: &mut BodyReader,
+        sent: &[u8],
     ) -> Result<Response<OutgoingBody>, Error> {
-        let names = decode_names(&body.collect(NAMES_MAX).await?)?;
+        let names = decode_names(sent)?;
         let service = self.service.clone();
         self.change(path, async move { service.delete_shards(disk, &names).await }).await
     }
@@ -133,9 +132,9 @@ impl Inner {
         &self,
         path: &str,
         disk: DiskId,
-        body: &mut BodyReader,
+        sent: &[u8],
     ) -> Result<Response<OutgoingBody>, Error> {
-        let leases = decode_leases(&body.collect((SHARDS_PER_CALL_MAX + 1) * LEASE_LENGTH).await?)?;
+        let leases = decode_leases(sent)?;
         let service = self.service.clone();
         self.change(path, async move { service.fence_leases(disk, &leases).await }).await
     }
@@ -153,9 +152,9 @@ impl Inner {
         &self,
         path: &str,
         disk: DiskId,
-        body: &mut BodyReader,
+        sent: &[u8],
     ) -> Result<Response<OutgoingBody>, Error> {
-        let names = decode_names(&body.collect(NAMES_MAX).await?)?;
+        let names = decode_names(sent)?;
         let service = self.service.clone();
         let verify = async move {
             let verdicts = service.verify_shards(disk, &names).await?;
@@ -197,11 +196,10 @@ impl Inner {
         &self,
         path: &str,
         disk: DiskId,
-        body: &mut BodyReader,
+        sent: &[u8],
     ) -> Result<Response<OutgoingBody>, Error> {
-        let ids = body.collect(RELEASE_MAX).await?;
         let ids: Vec<String> =
-            serde_json::from_slice(&ids).map_err(|_| malformed("not the names of runs"))?;
+            serde_json::from_slice(sent).map_err(|_| malformed("not the names of runs"))?;
         let service = self.service.clone();
         self.change(path, async move { service.release_quarantined(disk, &ids).await }).await
     }

@@ -1,13 +1,15 @@
-//! Which call a request is, and whose services may make it.
+//! Which call a request is.
 
 use http::{Method, request::Parts};
-use types::{DiskId, Role, Roles, ShardId};
+use types::{ChunkId, DiskId, ShardId};
 
 use super::Query;
-use crate::{Error, Purpose, body::malformed, wire::parse_shard};
-
-/// Whoever reads and writes objects.
-const DATA: Roles = Roles::of(&[Role::Gateway, Role::Worker]);
+use crate::{
+    Error, Purpose, SHARDS_PER_CALL_MAX,
+    body::malformed,
+    capability::Method as Call,
+    wire::{LEASE_LENGTH, NAME_LENGTH, RELEASE_MAX, parse_shard},
+};
 
 /// A call of the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,17 +56,66 @@ impl Route {
         })
     }
 
-    /// Whose services may make the call. None is a chunk service's: shards are copied by workers.
-    pub(super) fn callers(self) -> Roles {
+    /// The call's name in tokens, and in the table of who may make it.
+    pub(super) fn method(self) -> Call {
         match self {
-            // Deletes are of gateways too: they undo their own writes that failed.
-            Self::Put(_, _, Purpose::Write) | Self::Delete(_) => DATA,
-            Self::Put(_, _, Purpose::Repair) | Self::Evict(_) | Self::Fence(_) => Roles::of(&[Role::Worker]),
-            Self::Disks | Self::Read(..) => Roles::of(&[Role::Gateway, Role::Worker, Role::Admin]),
-            // An operator alone says what is needed no more.
-            Self::Quarantine(_) | Self::Release(_) => Roles::of(&[Role::Admin]),
-            // By audits.
-            Self::List(_) | Self::Verify(_) => Roles::of(&[Role::Worker, Role::Admin]),
+            Self::Disks => Call::Disks,
+            Self::List(_) => Call::List,
+            Self::Delete(_) => Call::Delete,
+            Self::Evict(_) => Call::Evict,
+            Self::Fence(_) => Call::Fence,
+            Self::Verify(_) => Call::Verify,
+            Self::Read(..) => Call::Read,
+            Self::Put(_, _, Purpose::Write) => Call::Put,
+            Self::Put(_, _, Purpose::Repair) => Call::Repair,
+            Self::Quarantine(_) => Call::Quarantine,
+            Self::Release(_) => Call::Release,
+        }
+    }
+
+    pub(super) fn disk(self) -> Option<DiskId> {
+        match self {
+            Self::Disks => None,
+            Self::List(disk)
+            | Self::Delete(disk)
+            | Self::Evict(disk)
+            | Self::Fence(disk)
+            | Self::Verify(disk)
+            | Self::Quarantine(disk)
+            | Self::Release(disk)
+            | Self::Read(disk, _)
+            | Self::Put(disk, _, _) => Some(disk),
+        }
+    }
+
+    /// The chunk of a call that is about one shard.
+    pub(super) fn chunk(self) -> Option<ChunkId> {
+        match self {
+            Self::Read(_, shard) | Self::Put(_, shard, _) => Some(shard.chunk),
+            Self::Disks
+            | Self::List(_)
+            | Self::Delete(_)
+            | Self::Evict(_)
+            | Self::Fence(_)
+            | Self::Verify(_)
+            | Self::Quarantine(_)
+            | Self::Release(_) => None,
+        }
+    }
+
+    /// Most bytes of the body of a call that has one and is no put's.
+    pub(super) fn body_max(self) -> Option<usize> {
+        match self {
+            // One more than allowed, so that the service's own answer to too many is reached.
+            Self::Delete(_) | Self::Verify(_) => Some((SHARDS_PER_CALL_MAX + 1) * NAME_LENGTH),
+            Self::Fence(_) => Some((SHARDS_PER_CALL_MAX + 1) * LEASE_LENGTH),
+            Self::Release(_) => Some(RELEASE_MAX),
+            Self::Disks
+            | Self::List(_)
+            | Self::Evict(_)
+            | Self::Quarantine(_)
+            | Self::Read(..)
+            | Self::Put(..) => None,
         }
     }
 }

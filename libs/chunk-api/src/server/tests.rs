@@ -1,5 +1,7 @@
 //! What strangers and broken clients may send.
 
+mod capabilities;
+
 use std::sync::Arc;
 
 use env::Env;
@@ -8,7 +10,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use types::DiskId;
 
-use super::ChunkServer;
+use super::{Access, ChunkServer};
 use crate::{ChunkService, ListShards, conformance::Sample, fake::FakeChunkService};
 
 const DISK: DiskId = DiskId([7; 16]);
@@ -35,7 +37,7 @@ async fn exchange(env: &Env, server: &ChunkServer, sent: &[u8]) -> String {
 async fn malformed_calls_are_refused_and_keep_nothing() {
     let env = Env::real();
     let service = Arc::new(FakeChunkService::new([DISK]));
-    let server = ChunkServer::new(env.clone(), service.clone(), "token");
+    let server = ChunkServer::new(env.clone(), service.clone(), Access::derived(|_| "token".to_owned()));
     let shard = Sample::single(1, 1, 10).shard();
     let path = format!("/v1/disks/{DISK}/shards/{shard}");
     // Group and epoch may be anything.

@@ -11,7 +11,7 @@ use admin_api::{Change, ChangeRoute, Disk, Node, Resource, Route};
 use bytes::Bytes;
 use chunk_api::{
     ChunkService,
-    client::{Client, ClientOptions},
+    client::{Caller, Client, ClientOptions},
 };
 use clap::Args;
 use data_pool::{ClusterView, Follower, LeaseHolder, Pool};
@@ -21,7 +21,7 @@ use metadata_api::{ClusterMap, DiskHistory, JobState, Metadata};
 use s3_client::{Access, Call, Client as S3Client, ConnectArgs, Failure, RequestBody};
 use serde::{Serialize, de::DeserializeOwned};
 use service_kit::{ClusterSecret, ClusterTls, ClusterTlsConfig};
-use types::{DiskId, NodeId, Role};
+use types::{DiskId, NodeId, Role, Roles};
 
 use crate::{
     Exit,
@@ -329,17 +329,17 @@ impl Reached {
     /// A pool for reading; it holds no lease and can write nothing. It knows of changes of the cluster map while the follower
     /// is there.
     pub(crate) async fn pool(&self) -> Result<(Pool, Follower), Exit> {
-        let token = self.secret.token("chunk");
+        // An audit that frees orphans does a worker's calls, too.
+        let roles = Roles::of(&[Role::Admin, Role::Worker]);
+        let caller = Caller::derived(roles, |audience| self.secret.token(audience));
         let client = |env: &Env, address: &str| -> Arc<dyn ChunkService> {
-            let client = Client::new(env.clone(), address, &token, ClientOptions::default());
-            Arc::new(client.expect("a derived token is hexadecimal"))
+            Arc::new(Client::new(env.clone(), address, caller.clone(), ClientOptions::default()))
         };
         let inside: HashMap<NodeId, Arc<dyn ChunkService>> =
             self.embedded.iter().map(|(node, address)| (*node, client(&self.env, address))).collect();
-        let (env, token) = (reaching(&self.env, self.tls.as_ref(), Role::Chunk), token.clone());
+        let (env, caller) = (reaching(&self.env, self.tls.as_ref(), Role::Chunk), caller.clone());
         let connect = move |address: &str| -> Arc<dyn ChunkService> {
-            let client = Client::new(env.clone(), address, &token, ClientOptions::default());
-            Arc::new(client.expect("a derived token is hexadecimal"))
+            Arc::new(Client::new(env.clone(), address, caller.clone(), ClientOptions::default()))
         };
         let view = Arc::new(ClusterView::networked(connect).with_in_process(inside));
         view.refresh(&*self.metadata).await.map_err(failed)?;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use chunk::ChunkNode;
-use chunk_api::server::ChunkServer;
+use chunk_api::server::{Access, ChunkServer};
 use env::{Env, Listener};
 use gateway::{EXPLAIN_AUDIENCE, Explainer, Gateway};
 use metadata_api::{Metadata, Token};
@@ -119,7 +119,11 @@ impl AdminServer {
             chunk: HttpServer { env: env.clone(), listener, tls: None, limits: limits.clone() },
             explain: HttpServer { env: env.clone(), listener: explain, tls: None, limits },
             explainer: Explainer::new(gateway, &secret.token(EXPLAIN_AUDIENCE)),
-            chunk_service: ChunkServer::new(env.clone(), node, &secret.token("chunk")),
+            chunk_service: ChunkServer::new(
+                env.clone(),
+                node,
+                Access::derived(|audience| secret.token(audience)),
+            ),
             file,
         })
     }

@@ -3,6 +3,7 @@
 mod access_log;
 mod admin_json;
 mod admin_words;
+mod capabilities;
 mod collector;
 mod metrics;
 mod metrics_export;

@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use chunk_api::{
     ChunkService, ListShards,
-    client::{Client as ChunkClient, ClientOptions},
+    client::{Caller, Client as ChunkClient, ClientOptions},
 };
 use env::Env;
 use http::Method;
@@ -119,8 +119,9 @@ impl Cluster {
 
     fn chunk(&self, env: Env) -> impl ChunkService {
         let secret: ClusterSecret = SECRET.parse().expect("long enough");
-        ChunkClient::new(env, self.chunk.as_str(), &secret.token("chunk"), ClientOptions::default())
-            .expect("a token")
+        // Tokens for everything, so that certificates alone refuse.
+        let caller = Caller::derived(Role::ALL.into_iter().collect(), |audience| secret.token(audience));
+        ChunkClient::new(env, self.chunk.as_str(), caller, ClientOptions::default())
     }
 }
 
@@ -158,7 +159,13 @@ async fn a_cluster_speaks_tls_and_knows_who_calls() {
         assert!(seen.len() > 10_000, "{audience}: {} bytes", seen.len());
         // A handshake, RFC 8446, section 5.1.
         assert_eq!(seen[..2], [22, 3], "{audience}");
-        for text in [&CONTENT[..20], b"bucket", secret.token(audience).as_bytes(), words.as_bytes()] {
+        for text in [
+            &CONTENT[..20],
+            b"bucket",
+            b"Ashlar-Capability",
+            secret.token(audience).as_bytes(),
+            words.as_bytes(),
+        ] {
             assert!(!holds(&seen, text), "{audience}: {}", String::from_utf8_lossy(text));
         }
     }

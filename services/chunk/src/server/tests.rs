@@ -9,7 +9,7 @@ use std::{
 
 use chunk_api::{
     ChunkService, Purpose,
-    client::{Client, ClientOptions},
+    client::{Caller, Client, ClientOptions},
     conformance::{self, Sample, Subject},
 };
 use env::{Env, Task};
@@ -20,7 +20,7 @@ use service_kit::{ShutdownTrigger, shutdown_channel};
 use shard_store::ShardStore;
 use shard_store_s3::{Credentials, S3Store, Timings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use types::DiskId;
+use types::{DiskId, Role, Roles};
 
 use super::{BindError, HEARTBEAT, NODE_FILE, Server};
 use crate::{Config, Data};
@@ -41,6 +41,7 @@ fn config(data: Vec<PathBuf>) -> Config {
         metadata: Vec::new(),
         cluster_tls: Default::default(),
         cluster_secret: SECRET.parse().unwrap(),
+        demand_capabilities: false,
         failure_domain: "eu/a/r1/h7".parse().unwrap(),
         name_from: crate::NameSource::Host,
         medium: "nvme".to_owned(),
@@ -74,8 +75,9 @@ impl Running {
 
     fn client(&self, env: &Env) -> Client {
         let secret: service_kit::ClusterSecret = SECRET.parse().unwrap();
-        Client::new(env.clone(), self.address.as_str(), &secret.token("chunk"), ClientOptions::default())
-            .unwrap()
+        let caller =
+            Caller::derived(Roles::of(&[Role::Worker, Role::Admin]), |audience| secret.token(audience));
+        Client::new(env.clone(), self.address.as_str(), caller, ClientOptions::default())
     }
 
     async fn stop(self) {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use env::Env;
 use types::{CELL_SIZE, DiskId, GroupId, LeaseId, ShardId, ShardIndex};
 
-use super::{DISK, TOKEN, serve};
+use super::{DISK, caller, serve};
 use crate::{
     Cell, CellRange, ChunkService, DiskStatus, Error, ListShards, Purpose, QuarantinedRun, ShardBody,
     ShardHeader, ShardSummary,
@@ -105,7 +105,7 @@ async fn slow(env: &Env, fails: bool, samples: &[Sample]) -> (super::Served, Cli
     }
     let served = serve(env, Arc::new(Slow { env: env.clone(), kept, fails })).await;
     let options = ClientOptions { stall_timeout: STALL, ..ClientOptions::default() };
-    let client = Client::new(env.clone(), served.address.to_string(), TOKEN, options).unwrap();
+    let client = Client::new(env.clone(), served.address.to_string(), caller(), options);
     (served, client)
 }
 
