@@ -71,10 +71,17 @@ const VALUES: &[(&str, &str, &str, ReadHeader, &str)] = &[
     ),
     (
         "if-none-match",
-        "all but `*`",
+        "all but `*`, and any beside an `if-match`",
         "PutObject, CopyObject, CompleteMultipartUpload",
         |headers| header::write_condition(headers).err(),
         "\"d41d8cd98f00b204e9800998ecf8427e\"",
+    ),
+    (
+        "if-match",
+        "`*`",
+        "PutObject, CopyObject, CompleteMultipartUpload",
+        |headers| header::write_condition(headers).err(),
+        "*",
     ),
     (
         "x-amz-acl",
