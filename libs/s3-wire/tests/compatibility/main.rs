@@ -327,6 +327,10 @@ const DIFFERENCES: &str = "
 - **Access control lists.** Where they are off, PutBucketAcl and PutObjectAcl take a document that is the list that there is anyway, for the sake of s3cmd, whose `cp` Amazon S3 refuses there. Whoever may write to a bucket by a list may also replace objects in it; only the owner may delete them. A list that an upload began with is given to
   the object also when `BlockPublicAcls` was set meanwhile; it has no effect while `IgnorePublicAcls` is set.
 - **AbortMultipartUpload** holds to `x-amz-if-match-initiated-time` in every bucket, not in directory buckets alone, and an upload that is not there is `NoSuchUpload` with it too.
+- **Conditional deletes** hold to `x-amz-if-match-size` and `x-amz-if-match-last-modified-time` in every bucket, not in directory buckets alone. A key without an object is `NoSuchKey` with them, as with `If-Match`, where the reference
+  has 204 for directory buckets.
+- **Tokens of RenameObject** are known by what they made: one that comes again with another destination is another rename, and not `IdempotencyParameterMismatch`.
+- **Signatures that do not match** are answered with `StringToSign` and `CanonicalRequest`, and without `StringToSignBytes` and `CanonicalRequestBytes`, which say the same in hexadecimal at three times the length.
 - **User metadata** that is no UTF-8 is taken for Latin-1, and shown as UTF-8.
 - **Listings** show the `MaxKeys`, `MaxUploads` or `MaxParts` that were asked for, and have a thousand entries at most. The `NextVersionIdMarker` of a page that ends with a null version is the number of a place, which no
   version has for its id: the next page has what was older, also when the null version was replaced or removed meanwhile.
