@@ -21,9 +21,7 @@ pub(super) async fn body(
     body: &mut Body,
     limit: usize,
 ) -> Result<Bytes, S3Error> {
-    let body = ObjectBody::open_document(gateway, request, body, limit)?;
-    request.existing_bucket(gateway).await?;
-    body.collect().await
+    opened(gateway, request, body, limit).await?.collect().await
 }
 
 /// The same, which must not be empty: what Amazon S3 tells by a code of its own of XML documents.
@@ -33,9 +31,18 @@ pub(super) async fn document(
     body: &mut Body,
     limit: usize,
 ) -> Result<Bytes, S3Error> {
+    opened(gateway, request, body, limit).await?.document().await
+}
+
+async fn opened<'a>(
+    gateway: &Gateway,
+    request: &Request,
+    body: &'a mut Body,
+    limit: usize,
+) -> Result<ObjectBody<'a>, S3Error> {
     let body = ObjectBody::open_document(gateway, request, body, limit)?;
     request.existing_bucket(gateway).await?;
-    body.document().await
+    Ok(body)
 }
 
 /// The document, if the bucket has one.
