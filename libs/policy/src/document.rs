@@ -74,9 +74,11 @@ enum Of<'a> {
     Trust,
 }
 
-/// Actions that the policy of who may assume a role can be about: with credentials, and with the token of a provider.
+/// Actions that the policy of who may assume a role can be about: with credentials, with the token of a provider, and what the session
+/// is given beside.
 const ASSUMING: &str = "sts:AssumeRole";
 const ASSUMING_WITH_TOKEN: &str = "sts:AssumeRoleWithWebIdentity";
+const OF_TRUST: [&str; 3] = [ASSUMING, ASSUMING_WITH_TOKEN, "sts:TagSession"];
 
 impl Policy {
     /// Reads the policy of the bucket of this name.
@@ -263,8 +265,7 @@ impl Statement {
     /// Refuses what has nothing to do with assuming a role.
     fn check_trust(&self) -> Result<(), Malformed> {
         let is_it = |action: &ActionPattern| {
-            action.actions().next().is_some()
-                && action.actions().all(|name| name == ASSUMING || name == ASSUMING_WITH_TOKEN)
+            action.actions().next().is_some() && action.actions().all(|name| OF_TRUST.contains(&name))
         };
         if self.is_not_action || !self.actions.iter().all(is_it) {
             return Err(Malformed::new("AssumeRole policy may only specify STS AssumeRole actions."));
@@ -274,10 +275,8 @@ impl Statement {
         if self.allows && self.principals.as_ref().is_some_and(|principals| principals.is_negated) {
             return Err(Malformed::of("Allow with NotPrincipal is not allowed.", "NotPrincipal"));
         }
-        let has_it = |key: &Key| {
-            let actions = [ASSUMING, ASSUMING_WITH_TOKEN];
-            actions.into_iter().any(|action| self.is_for_action(action) && key.is_of(action))
-        };
+        let has_it =
+            |key: &Key| OF_TRUST.into_iter().any(|action| self.is_for_action(action) && key.is_of(action));
         match self.conditions.iter().find(|condition| !has_it(&condition.key)) {
             Some(condition) => Err(no_such_condition(&condition.key)),
             None => Ok(()),
@@ -288,11 +287,12 @@ impl Statement {
     fn check_assuming(&self) -> Result<(), Malformed> {
         let Some(principals) = self.principals.as_ref().filter(|_| self.allows) else { return Ok(()) };
         let is_provider = |grantee: &Grantee| matches!(grantee, Grantee::Provider { .. });
-        if !principals.grantees.iter().any(is_provider) && !self.is_for_action(ASSUMING) {
+        let (with_keys, with_token) = (self.is_for_action(ASSUMING), self.is_for_action(ASSUMING_WITH_TOKEN));
+        if !principals.grantees.iter().any(is_provider) && with_token && !with_keys {
             let message = "AssumeRoleWithWebIdentity takes a principal of the kind Federated.";
             return Err(Malformed::of(message, ASSUMING_WITH_TOKEN));
         }
-        if principals.grantees.iter().all(is_provider) && !self.is_for_action(ASSUMING_WITH_TOKEN) {
+        if principals.grantees.iter().all(is_provider) && with_keys && !with_token {
             let message = "A principal of the kind Federated takes the action sts:AssumeRoleWithWebIdentity.";
             return Err(Malformed::of(message, ASSUMING));
         }

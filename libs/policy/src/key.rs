@@ -66,6 +66,8 @@ const GIVES_TAGS: Of = Of::Some(&[
     "iam:TagOpenIDConnectProvider",
     "iam:TagRole",
     "iam:TagUser",
+    "sts:AssumeRole",
+    "sts:AssumeRoleWithWebIdentity",
     "sts:GetFederationToken",
     "sts:TagSession",
 ]);
@@ -79,9 +81,14 @@ const CHANGES_TAGS: Of = Of::Some(&[
     "iam:UntagOpenIDConnectProvider",
     "iam:UntagRole",
     "iam:UntagUser",
+    "sts:AssumeRole",
+    "sts:AssumeRoleWithWebIdentity",
     "sts:GetFederationToken",
     "sts:TagSession",
 ]);
+
+/// What takes rights when a role is assumed: all are of one call, and can be asked about what it says.
+const ASSUMES: Of = Of::Some(&["sts:AssumeRole", "sts:AssumeRoleWithWebIdentity", "sts:TagSession"]);
 
 /// What changes what a user or a role may.
 const BOUNDED: Of = Of::Some(&[
@@ -150,6 +157,7 @@ const TAGGED_RECORDS: Of = Of::Some(&[
     "iam:UpdateUser",
     "sts:AssumeRole",
     "sts:AssumeRoleWithWebIdentity",
+    "sts:TagSession",
 ]);
 
 /// Every key that this store fills in. Source: Service Authorization Reference, "Actions, resources, and condition keys for
@@ -252,8 +260,9 @@ const KNOWN: &[Known] = &[
     known("s3:x-amz-server-side-encryption-customer-algorithm", PUTS),
     known("s3:x-amz-storage-class", PUTS),
     known("s3:x-amz-website-redirect-location", PUTS),
-    known("sts:ExternalId", Of::Some(&["sts:AssumeRole"])),
-    known("sts:RoleSessionName", Of::Some(&["sts:AssumeRole", "sts:AssumeRoleWithWebIdentity"])),
+    known("sts:ExternalId", Of::Some(&["sts:AssumeRole", "sts:TagSession"])),
+    known("sts:RoleSessionName", ASSUMES),
+    of_several("sts:TransitiveTagKeys", ASSUMES),
 ];
 
 /// The names of the keys that can be asked for. Those that end with `/` are followed by a tag's key, and those that begin with `:` stand

@@ -291,3 +291,33 @@ fn session_tags_are_told_by_their_own_action() {
     assert_eq!(of(&lines, "sts:TagSession"), [("denied", "identity-based policy", ann.as_str())], "{text}");
     assert_eq!(of(&lines, "sts:GetFederationToken"), [], "{text}");
 }
+
+/// The same where a role is assumed: the line for the tags is beside that for the role, or alone where they are refused.
+#[test]
+fn tags_of_a_role_that_is_assumed_are_told_by_their_own_action() {
+    let (mut server, path) = start();
+    let root = server.client();
+    let ann = user(root, "ann");
+    let arn = role(root, "r");
+    let asked = [&[("RoleArn", arn.as_str()), ("RoleSessionName", "s1")][..], &TEAM].concat();
+    ann.call("sts", "AssumeRole", &asked).refused_call(403, "AccessDenied");
+    let document = trust(&[&format!("arn:aws:iam::{ACCOUNT}:user/ann")])
+        .replace("\"sts:AssumeRole\"", "[\"sts:AssumeRole\", \"sts:TagSession\"]");
+    iam(root, "UpdateAssumeRolePolicy", &[("RoleName", "r"), ("PolicyDocument", &document)]);
+    ann.call("sts", "AssumeRole", &asked).ok();
+    let (text, lines) = lines(&mut server, &path);
+    let ann = format!("arn:aws:iam::{ACCOUNT}:user/ann");
+    let trusted = "role trust policy";
+    assert_eq!(
+        of(&lines, "sts:TagSession"),
+        [("denied", trusted, ann.as_str()), ("allowed", trusted, &ann)],
+        "{text}"
+    );
+    assert_eq!(of(&lines, "sts:AssumeRole"), [("allowed", trusted, ann.as_str())]);
+    let issued = |action: &str| {
+        let of = |line: &&Value| line["action"] == action && line["verdict"] == "allowed";
+        lines.iter().find(of).expect("it has a line")["issued_access_key_id"].clone()
+    };
+    assert!(issued("sts:TagSession").is_string());
+    assert_eq!(issued("sts:TagSession"), issued("sts:AssumeRole"));
+}

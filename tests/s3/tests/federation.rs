@@ -368,7 +368,8 @@ fn calls_for_federated_users_have_their_bounds() {
         (&[("Policy", &too_long)], "ValidationError"),
         (&[("PolicyArns.member.1.arn", "arn:aws:iam::aws:policy/Nothing")], "MalformedPolicyDocument"),
         (&[("PolicyArns.member.11.arn", read)], "ValidationError"),
-        (&[("Tags.member.1.Key", "aws:k"), ("Tags.member.1.Value", "v")], "InvalidInput"),
+        (&[("Tags.member.1.Key", "aws:k"), ("Tags.member.1.Value", "v")], "InvalidParameterValue"),
+        (&[("TransitiveTagKeys.member.1", "k")], "ValidationError"),
         (&[("Tags.member.1.Key", "k")], "ValidationError"),
         (&[("SerialNumber", "x")], "ValidationError"),
     ] {

@@ -93,6 +93,7 @@ mod refusals;
 mod restarts;
 mod roles;
 mod server_side_encryption;
+mod session_tags;
 mod signature_version_2;
 mod upload_initiators;
 mod web_identity;

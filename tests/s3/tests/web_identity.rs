@@ -219,7 +219,8 @@ fn tokens_that_are_not_right_begin_no_session() {
         (sign(json!({ "iat": now + 120 })), 403, "IDPRejectedClaim"),
         (sign(json!({ "exp": "tomorrow" })), 400, "InvalidIdentityToken"),
         // What it would mean elsewhere, and does not here.
-        (sign(json!({ "https://aws.amazon.com/tags": { "principal_tags": {} } })), 403, "IDPRejectedClaim"),
+        (sign(json!({ "https://aws.amazon.com/tags": { "others": {} } })), 400, "InvalidIdentityToken"),
+        (sign(json!({ "https://aws.amazon.com/other": {} })), 403, "IDPRejectedClaim"),
         (sign(json!({ "https://aws.amazon.com/source_identity": "ann" })), 403, "IDPRejectedClaim"),
         // What is no token.
         ("none".to_owned(), 400, "InvalidIdentityToken"),
@@ -396,6 +397,66 @@ fn a_session_by_a_token_has_the_bounds_of_others() {
     let all = [("RoleArn", arn.as_str()), ("WebIdentityToken", &token), ("RoleSessionName", "session")];
     root.with_credentials("AKIANOBODY", "none").call("sts", CALL, &all).ok();
     root.call("iam", CALL, &all).anonymous().refused_call(403, "MissingAuthenticationToken");
+}
+
+/// What a token says of tags is as if they were passed.
+#[test]
+fn a_token_passes_tags_where_the_role_lets_it() {
+    let host = Host::start();
+    let server = start(&host);
+    let root = server.client();
+    let bucket = server.bucket();
+    bucket.object(Method::PUT, "red/k").body("x").ok();
+    let key = Key::new("k", "ES256");
+    provider_and_role(&host, root, "", "r", &[&key]);
+    put_role(
+        root,
+        "r",
+        &allow("s3:*", &format!("arn:aws:s3:::{}/${{aws:PrincipalTag/team}}/*", bucket.name)),
+    );
+    let sign = |other: Value| key.sign(&host.claims("", other));
+    let tagged = |team: &str| {
+        json!({ "https://aws.amazon.com/tags": {
+            "principal_tags": { "team": [team] }, "transitive_tag_keys": ["team"] } })
+    };
+    asking(root, "r", &sign(json!({})), &[]).ok();
+    asking(root, "r", &sign(tagged("red")), &[]).refused_call(403, "AccessDenied");
+    let statement = |action: &str, condition: Value| {
+        json!({ "Effect": "Allow", "Principal": { "Federated": provider_arn(&host.name("")) },
+            "Action": action, "Condition": condition })
+    };
+    let document = json!({ "Version": "2012-10-17", "Statement": [
+        statement("sts:AssumeRoleWithWebIdentity", json!({})),
+        statement("sts:TagSession", json!({ "StringEquals": { "aws:RequestTag/team": "red",
+            "sts:TransitiveTagKeys": "team" } })),
+    ]})
+    .to_string();
+    iam(root, "UpdateAssumeRolePolicy", &[("RoleName", "r"), ("PolicyDocument", &document)]);
+    asking(root, "r", &sign(tagged("blue")), &[]).refused_call(403, "AccessDenied");
+    let flat = json!({ "https://aws.amazon.com/tags/principal_tags/team": "red",
+        "https://aws.amazon.com/tags/transitive_tag_keys": ["team"] });
+    for claims in [tagged("red"), flat] {
+        let answer = Element::parse(&asking(root, "r", &sign(claims.clone()), &[]).ok().body);
+        assert!(field(&answer, "PackedPolicySize").parse::<u32>().expect("a number") > 0);
+        let session = assume(root, "r", &sign(claims), &[]);
+        get(&session, &bucket, "red/k").ok();
+        get(&session, &bucket, "blue/k").refused(403, "AccessDenied");
+    }
+    let without = assume(root, "r", &sign(json!({})), &[]);
+    get(&without, &bucket, "red/k").refused(403, "AccessDenied");
+    for (claims, code) in [
+        (
+            json!({ "https://aws.amazon.com/tags": { "principal_tags": { "aws:k": "v" } } }),
+            "InvalidParameterValue",
+        ),
+        (json!({ "https://aws.amazon.com/tags": { "transitive_tag_keys": ["k"] } }), "InvalidParameterValue"),
+        (
+            json!({ "https://aws.amazon.com/tags": { "principal_tags": { "k": ["v", "w"] } } }),
+            "InvalidIdentityToken",
+        ),
+    ] {
+        asking(root, "r", &sign(claims), &[]).refused_call(400, code);
+    }
 }
 
 fn bucket_put(client: &Client, bucket: &Bucket) -> harness::Request {

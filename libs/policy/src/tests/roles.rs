@@ -75,6 +75,43 @@ fn what_is_no_trust_policy_is_refused() {
     }
 }
 
+/// What a session is given beside is asked about by the same keys, in the same statement or in another.
+#[test]
+fn a_trust_policy_tells_who_may_pass_tags() {
+    let who = r#""Principal": {"AWS": "111122223333"}"#;
+    let asked = r#""Condition": {"StringEquals": {"aws:RequestTag/team": "red", "sts:ExternalId": "x", "sts:TransitiveTagKeys": "team", "iam:ResourceTag/team": "red"}}"#;
+    let ann = user(ME, "ann");
+    let told = [
+        ("aws:RequestTag/Team", "red"),
+        ("sts:ExternalId", "x"),
+        ("sts:TransitiveTagKeys", "team"),
+        ("iam:ResourceTag/team", "red"),
+    ];
+    for (actions, expected) in [
+        (r#""sts:TagSession""#, [false, true]),
+        (r#"["sts:AssumeRole", "sts:TagSession"]"#, [true, true]),
+        (r#""sts:AssumeRole""#, [true, false]),
+        (r#""sts:Tag*""#, [false, true]),
+    ] {
+        let policy = parse(&format!(r#"{{"Effect": "Allow", {who}, "Action": {actions}, {asked}}}"#));
+        let policy = policy.expect(actions);
+        let of = |action, pairs: &[(&str, &str)]| naming(&policy, &ann, action, pairs).is_some();
+        assert_eq!(["sts:AssumeRole", "sts:TagSession"].map(|action| of(action, &told)), expected);
+        assert_eq!(["sts:AssumeRole", "sts:TagSession"].map(|action| of(action, &told[1..])), [false; 2]);
+    }
+    let provider = r#""Principal": {"Federated": "arn:aws:iam::111122223333:oidc-provider/idp.example.com"}"#;
+    for (who, actions, is_one) in [
+        (provider, r#""sts:TagSession""#, true),
+        (provider, r#"["sts:AssumeRoleWithWebIdentity", "sts:TagSession"]"#, true),
+        (provider, r#"["sts:AssumeRole", "sts:TagSession"]"#, false),
+        (who, r#"["sts:AssumeRoleWithWebIdentity", "sts:TagSession"]"#, false),
+        (who, r#"["sts:TagSession", "sts:GetCallerIdentity"]"#, false),
+    ] {
+        let statement = format!(r#"{{"Effect": "Allow", {who}, "Action": {actions}}}"#);
+        assert_eq!(parse(&statement).is_ok(), is_one, "{statement}");
+    }
+}
+
 /// A role is named with its path, a session without, and neither is another's.
 #[test]
 fn a_role_names_all_its_sessions_and_a_session_itself_alone() {

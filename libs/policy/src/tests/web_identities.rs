@@ -105,7 +105,7 @@ fn what_no_provider_is_or_nobody_can_do_is_refused() {
         (federated(""), &action),
         (federated(PROVIDER), r#""sts:AssumeRole""#),
         (federated(PROVIDER), r#""sts:AssumeRoleWithSAML""#),
-        (federated(PROVIDER), r#""sts:TagSession""#),
+        (federated(PROVIDER), r#""sts:GetCallerIdentity""#),
         (r#"{"Federated": "*"}"#.to_owned(), &action),
         (r#"{"Federated": "accounts.google.com"}"#.to_owned(), &action),
         (r#"{"Federated": "cognito-identity.amazonaws.com"}"#.to_owned(), &action),

@@ -206,11 +206,14 @@ impl Asking<'_> {
             (None, _) => self.principal.arn().unwrap_or_else(|| "*".to_owned()),
         };
         let mut context = self.context();
-        // A role may be of another account.
-        let other = match self.action {
-            ASSUME_ROLE => self.other_account(&resource).await?,
-            _ => None,
+        // What takes tags is a session of a role that is assumed, or a federated user.
+        let assumes = match self.action {
+            ASSUME_ROLE => true,
+            "sts:TagSession" => resource.contains(":role/"),
+            _ => false,
         };
+        // A role may be of another account.
+        let other = if assumes { self.other_account(&resource).await? } else { None };
         let directory = other.as_deref().unwrap_or(self.directory);
         context.add("aws:ResourceAccount", directory.account().number().into_owned());
         context.add_alias("aws:ResourceAccount", directory.account().0.as_str());
@@ -232,8 +235,8 @@ impl Asking<'_> {
                 no_statement(Decision::NotAllowed(Kind::Identity))
             }
             // Roles are not assumed by the root user.
-            (Principal::Root { .. }, ASSUME_ROLE) => no_statement(Decision::NotAllowed(Kind::Trust)),
-            (_, ASSUME_ROLE) => {
+            (Principal::Root { .. }, _) if assumes => no_statement(Decision::NotAllowed(Kind::Trust)),
+            _ if assumes => {
                 let trust = directory.role(&resource).and_then(|role| role.role.as_ref());
                 let trust = trust.and_then(Terms::trust);
                 let owns = directory.account() == own;

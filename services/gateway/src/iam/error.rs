@@ -35,6 +35,11 @@ impl IamError {
         Self::new(StatusCode::BAD_REQUEST, "InvalidInput", message)
     }
 
+    /// What STS calls a value that other values of the call, or of the session that it is sent in, do not let be.
+    pub(super) fn invalid_parameter_value(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "InvalidParameterValue", message)
+    }
+
     pub(super) fn no_such(what: &str, name: &str) -> Self {
         Self::no_such_entity(format!("The {what} with name {name} cannot be found."))
     }

@@ -16,6 +16,7 @@ mod managed;
 mod parameters;
 mod providers;
 mod roles;
+mod session_tags;
 mod sts;
 mod tags;
 mod users;

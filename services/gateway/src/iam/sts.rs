@@ -1,11 +1,6 @@
 //! GetCallerIdentity, AssumeRole, GetSessionToken, GetFederationToken. AWS STS API Reference, the page of each.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
-    ops::RangeInclusive,
-    sync::Arc,
-};
+use std::{collections::BTreeSet, net::IpAddr, ops::RangeInclusive, sync::Arc};
 
 use http::HeaderMap;
 use metadata_api::{AccountId, AccountKey, SESSION_LENGTH_MAX, SealSession};
@@ -15,7 +10,8 @@ use types::Timestamp;
 
 use super::{
     Call, IamError, Parameters, Service, Xml, new_id,
-    tags::{TAGS_MAX, of_resource, tags},
+    session_tags::{SessionTags, TAG_SESSION},
+    tags::of_resource,
 };
 use crate::{
     Gateway,
@@ -27,7 +23,6 @@ use crate::{
 
 const ASSUME_ROLE: &str = "sts:AssumeRole";
 const GET_FEDERATION_TOKEN: &str = "sts:GetFederationToken";
-const TAG_SESSION: &str = "sts:TagSession";
 
 /// Life of a session of a role, and what it is where the call does not say.
 pub(super) const ROLE_SECONDS: RangeInclusive<u32> = 900..=43_200;
@@ -142,7 +137,7 @@ async fn assume_role(
     // Parse.
     let parameters = asked.parameters;
     let known = ["RoleArn", "RoleSessionName", "DurationSeconds", "ExternalId", "Policy"];
-    parameters.only_with(&known, &["PolicyArns"])?;
+    parameters.only_with(&known, &["PolicyArns", "Tags", "TransitiveTagKeys"])?;
     let (arn, session) = (role_arn(parameters)?, session_name(parameters)?);
     let external = text(parameters, "ExternalId", 2..=1224, b"_+=,.@:/-")?;
     let seconds = seconds(parameters, ROLE_SECONDS)?.unwrap_or(ROLE_SECONDS_DEFAULT);
@@ -154,6 +149,7 @@ async fn assume_role(
     if user.federated().is_some() {
         return Err(IamError::never("Cannot call AssumeRole with federation credentials"));
     }
+    let tags = SessionTags::of_call(parameters, user.session.as_deref())?;
     let directory = account_of_role(asked.gateway, arn, Some(&user.directory)).await?;
     let account =
         directory.as_ref().map_or_else(|| asked.authenticated.own_account(), |found| found.account().clone());
@@ -161,14 +157,23 @@ async fn assume_role(
     let mut told = role.map(|role| of_resource(&role.tags)).unwrap_or_default();
     told.push(("sts:RoleSessionName".to_owned(), session.to_owned()));
     told.extend(external.map(|id| ("sts:ExternalId".to_owned(), id.to_owned())));
-    let call = Call { action: ASSUME_ROLE, resource: arn, headers, peer, id: asked.id, told: &told };
+    told.extend(tags.told());
     let holder = role.map(|role| &**role);
-    let decision = authorize_assumption(asked.gateway, asked.authenticated, (user, &account, holder), &call);
-    let denied = || match account == asked.authenticated.own_account() {
-        true => IamError::denied(asked.authenticated, ASSUME_ROLE, arn, decision),
-        false => IamError::denied_elsewhere(asked.authenticated, ASSUME_ROLE, arn, decision),
+    let may = |action| {
+        let call = Call { action, resource: arn, headers, peer, id: asked.id, told: &told };
+        let decision =
+            authorize_assumption(asked.gateway, asked.authenticated, (user, &account, holder), &call);
+        match decision.is_allowed() {
+            true => Ok(decision),
+            false if account == asked.authenticated.own_account() => {
+                Err(IamError::denied(asked.authenticated, action, arn, decision))
+            }
+            false => Err(IamError::denied_elsewhere(asked.authenticated, action, arn, decision)),
+        }
     };
-    let role = role.filter(|_| decision.is_allowed()).ok_or_else(denied)?;
+    let decision = may(ASSUME_ROLE)?;
+    let role = role.ok_or_else(IamError::internal)?;
+    let of_tags = if tags.is_empty() { None } else { Some(may(TAG_SESSION)?) };
     if role.role.as_ref().is_none_or(|terms| seconds > terms.session_seconds_max) {
         return Err(IamError::validation(
             "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
@@ -190,12 +195,13 @@ async fn assume_role(
         out.text("Arn", &format!("arn:aws:sts::{}:assumed-role/{}/{session}", role.account, role.name));
         out.text("AssumedRoleId", &format!("{}:{session}", role.id));
     });
-    let made = Session::new(subject, now(asked.gateway)).limited(policy, arns);
+    let has_more = length > 0 || !tags.is_empty();
+    let made = tags.give(Session::new(subject, now(asked.gateway)).limited(policy, arns));
     let issued = Some(write_credentials(asked.gateway, &account, &mut out, &made, seconds).await?);
-    if length > 0 {
-        out.text("PackedPolicySize", &(length * 100).div_ceil(POLICIES_LENGTH_MAX).to_string());
+    if has_more {
+        write_packed_size(&mut out, &made, length);
     }
-    Ok(Served { decision, tags: None, issued, result: out })
+    Ok(Served { decision, tags: of_tags, issued, result: out })
 }
 
 /// The account of a role, by the number in its ARN, as it is now; `None` where there is none, or nobody of it may do anything. `own` is the
@@ -269,10 +275,7 @@ async fn get_federation_token(
     let name = text(parameters, "Name", 2..=32, b"_+=,.@-")?;
     let name = name.ok_or_else(|| invalid("name", "Member must not be null"))?;
     let seconds = seconds(parameters, USER_SECONDS)?.unwrap_or(USER_SECONDS_DEFAULT);
-    let tags = tags(parameters)?;
-    if tags.len() > TAGS_MAX {
-        return Err(invalid("tags", "Member must have length less than or equal to 50"));
-    }
+    let tags = SessionTags::passed(parameters)?;
 
     // Authorise.
     let user = asked.authenticated.user();
@@ -281,13 +284,7 @@ async fn get_federation_token(
     }
     let account = asked.authenticated.own_account();
     let arn = federated_arn(&account, name);
-    let given = |(key, value): &(&str, &str)| {
-        [
-            (format!("aws:RequestTag/{key}"), (*value).to_owned()),
-            ("aws:TagKeys".to_owned(), (*key).to_owned()),
-        ]
-    };
-    let told: Vec<_> = tags.iter().flat_map(given).collect();
+    let told = tags.told();
     let may = |action| {
         let call = Call { action, resource: &arn, headers, peer, id: asked.id, told: &told };
         match authorize_federation(asked.gateway, asked.authenticated, &call) {
@@ -315,23 +312,26 @@ async fn get_federation_token(
 
     // Act.
     let length = policy.as_ref().map_or(0, String::len) + arns.iter().map(String::len).sum::<usize>();
-    let has_tags = !tags.is_empty();
-    let tags: BTreeMap<_, _> =
-        tags.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+    let has_more = length > 0 || !tags.is_empty();
     let made = Session::new(Subject::Federated { of, name: name.to_owned() }, now(asked.gateway));
-    let made = made.limited(policy, arns).tagged(tags);
+    let made = tags.give(made.limited(policy, arns));
     let mut out = Xml::default();
     let issued = Some(write_credentials(asked.gateway, &account, &mut out, &made, seconds).await?);
     out.element("FederatedUser", |out| {
         out.text("Arn", &arn).text("FederatedUserId", &format!("{}:{name}", account.number()));
     });
-    if length > 0 || has_tags {
-        // Whichever of the two bounds is nearer.
-        let packed = made.write().map_or(0, |written| (written.len() * 100).div_ceil(SESSION_LENGTH_MAX));
-        let size = (length * 100).div_ceil(POLICIES_LENGTH_MAX).max(packed);
-        out.text("PackedPolicySize", &size.to_string());
+    if has_more {
+        write_packed_size(&mut out, &made, length);
     }
     Ok(Served { decision, tags: of_tags, issued, result: out })
+}
+
+/// How much of what a session can have it has, in per cent: of the characters of its policies, which are so many, or of the bytes of its
+/// token, whichever bound is nearer.
+pub(super) fn write_packed_size(out: &mut Xml, made: &Session, length: usize) {
+    let packed = made.write().map_or(0, |written| (written.len() * 100).div_ceil(SESSION_LENGTH_MAX));
+    let size = (length * 100).div_ceil(POLICIES_LENGTH_MAX).max(packed);
+    out.text("PackedPolicySize", &size.to_string());
 }
 
 /// What the root user's credentials are known by, with which what it lets others do ends.

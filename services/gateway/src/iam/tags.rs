@@ -29,19 +29,52 @@ fn invalid(name: &str, length_max: usize) -> IamError {
     ))
 }
 
-fn checked_key(key: &str) -> Result<&str, IamError> {
+/// How a refusal is called that is not of the form of one value: IAM and STS have names of their own.
+type Refuse = fn(&'static str) -> IamError;
+
+fn invalid_input(message: &'static str) -> IamError {
+    IamError::invalid_input(message)
+}
+
+pub(super) fn check_tag_key(key: &str, refuse: Refuse) -> Result<&str, IamError> {
     if key.is_empty() || key.chars().count() > KEY_LENGTH_MAX || !is_good(key) {
         return Err(invalid("tags.key", KEY_LENGTH_MAX));
     }
     // Which are kept for the service. IAM User Guide, as above.
     match key.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:")) {
-        true => Err(IamError::invalid_input("Tag keys that begin with aws: are kept for the system.")),
+        true => Err(refuse("Tag keys that begin with aws: are kept for the system.")),
         false => Ok(key),
     }
 }
 
+/// Refuses tags that nothing can have.
+pub(super) fn check_tags(tags: &[(&str, &str)], refuse: Refuse) -> Result<(), IamError> {
+    for (at, (key, value)) in tags.iter().enumerate() {
+        check_tag_key(key, refuse)?;
+        if value.chars().count() > VALUE_LENGTH_MAX || !is_good(value) {
+            return Err(invalid("tags.value", VALUE_LENGTH_MAX));
+        }
+        if tags[..at].iter().any(|(other, _)| is_same_key(other, key)) {
+            return Err(refuse("Duplicate tag keys found. Please note that Tag keys are case insensitive."));
+        }
+    }
+    Ok(())
+}
+
+/// Whether two keys are one. Case does not tell them apart.
+pub(super) fn is_same_key(one: &str, other: &str) -> bool {
+    one.to_lowercase() == other.to_lowercase()
+}
+
 /// The tags that a call gives: none when it does not name the list.
 pub(super) fn tags(parameters: &Parameters) -> Result<Vec<(&str, &str)>, IamError> {
+    let tags = written_tags(parameters)?;
+    check_tags(&tags, invalid_input)?;
+    Ok(tags)
+}
+
+/// The same as they are written.
+pub(super) fn written_tags(parameters: &Parameters) -> Result<Vec<(&str, &str)>, IamError> {
     let mut tags: Vec<(&str, &str)> = Vec::new();
     for member in parameters.list("Tags")? {
         let field = |name: &str| {
@@ -49,33 +82,28 @@ pub(super) fn tags(parameters: &Parameters) -> Result<Vec<(&str, &str)>, IamErro
                 IamError::validation(format!("A member of the list Tags has no field {name}."))
             })
         };
-        let (key, value) = (checked_key(field("Key")?)?, field("Value")?);
+        let tag = (field("Key")?, field("Value")?);
         if member.len() > 2 {
             return Err(IamError::validation("A member of the list Tags has a field beside Key and Value."));
         }
-        if value.chars().count() > VALUE_LENGTH_MAX || !is_good(value) {
-            return Err(invalid("tags.value", VALUE_LENGTH_MAX));
-        }
-        if tags.iter().any(|(other, _)| other.to_lowercase() == key.to_lowercase()) {
-            return Err(IamError::invalid_input(
-                "Duplicate tag keys found. Please note that Tag keys are case insensitive.",
-            ));
-        }
-        tags.push((key, value));
+        tags.push(tag);
     }
     Ok(tags)
 }
 
 /// The keys of tags that a call takes away.
 pub(super) fn tag_keys(parameters: &Parameters) -> Result<Vec<&str>, IamError> {
-    let members = parameters.list("TagKeys")?;
-    let mut keys = Vec::new();
-    for member in members {
-        let key = member.get("").filter(|_| member.len() == 1);
-        let key = key.ok_or_else(|| IamError::validation("A member of the list TagKeys has fields."))?;
-        keys.push(checked_key(key)?);
-    }
-    Ok(keys)
+    let keys = texts(parameters, "TagKeys")?;
+    keys.into_iter().map(|key| check_tag_key(key, invalid_input)).collect()
+}
+
+/// A list of texts.
+pub(super) fn texts<'a>(parameters: &'a Parameters, list: &str) -> Result<Vec<&'a str>, IamError> {
+    let text = |member: BTreeMap<&'a str, &'a str>| {
+        let text = member.get("").copied().filter(|_| member.len() == 1);
+        text.ok_or_else(|| IamError::validation(format!("A member of the list {list} has fields.")))
+    };
+    parameters.list(list)?.into_iter().map(text).collect()
 }
 
 /// Gives tags to a user or a role.
@@ -98,7 +126,7 @@ pub(super) fn add_to(own: &mut BTreeMap<String, String>, tags: Vec<(&str, &str)>
 }
 
 pub(super) fn remove_from(own: &mut BTreeMap<String, String>, key: &str) {
-    own.retain(|other, _| other.to_lowercase() != key.to_lowercase());
+    own.retain(|other, _| !is_same_key(other, key));
 }
 
 /// The condition keys that a call has by the tags of the user, the role or the provider that it is done to.

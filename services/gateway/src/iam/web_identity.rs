@@ -11,9 +11,10 @@ use web_identity::{Claims, NotNow, TOKEN_LENGTH_MAX, Token, Unproved};
 
 use super::{
     Call, IamError, Parameters, Xml,
+    session_tags::{SessionTags, TAG_SESSION},
     sts::{
-        Asked, POLICIES_LENGTH_MAX, ROLE_SECONDS, ROLE_SECONDS_DEFAULT, account_of_role, invalid, now,
-        policies, role_arn, seconds, session_name, write_credentials,
+        Asked, ROLE_SECONDS, ROLE_SECONDS_DEFAULT, account_of_role, invalid, now, policies, role_arn,
+        seconds, session_name, write_credentials, write_packed_size,
     },
     tags::of_resource,
 };
@@ -32,7 +33,7 @@ pub(super) const NAME: &str = "AssumeRoleWithWebIdentity";
 /// Fewest bytes of a token.
 const TOKEN_LENGTH_MIN: usize = 4;
 
-/// What claims of AWS's own begin with: tags of the session, and the source identity. None has an effect here, so none is passed over.
+/// What claims of AWS's own begin with. Those of tags have an effect here; no other is passed over.
 const AWS_CLAIMS: &str = "https://aws.amazon.com/";
 
 /// Answers the call.
@@ -51,6 +52,8 @@ pub(super) async fn answer(
 /// What a call came to that was served.
 struct Served {
     decision: Decision,
+    /// What was decided on the tags that the session has, if it has any.
+    tags: Option<Decision>,
     /// The access key of the session.
     issued: String,
     result: Xml,
@@ -59,12 +62,20 @@ struct Served {
 /// Tells the audit log what a call came to.
 fn note(asked: &Asked<'_>, peer: Option<IpAddr>, principal: &Principal, done: &Result<Served, IamError>) {
     let asker = Asker::new(asked.gateway, asked.authenticated, principal, (asked.id, peer));
-    let of = (ASSUME_ROLE_WITH_WEB_IDENTITY, Resource::Other(asked.parameters.get("RoleArn").unwrap_or("*")));
+    let of = |action| (action, Resource::Other(asked.parameters.get("RoleArn").unwrap_or("*")));
     let decisions = &asked.gateway.decisions;
     match done {
-        Ok(Served { decision, issued, .. }) => decisions.note_session(&asker, of, *decision, Some(issued)),
-        Err(IamError { why: Some((_, decision)), .. }) => decisions.note(&asker, of, *decision),
-        Err(error) => decisions.audit_line(&asker, of, ("refused", error.code), None),
+        Ok(Served { decision, tags, issued, .. }) => {
+            let issued = Some(issued.as_str());
+            decisions.note_session(&asker, of(ASSUME_ROLE_WITH_WEB_IDENTITY), *decision, issued);
+            if let Some(decision) = tags {
+                decisions.note_session(&asker, of(TAG_SESSION), *decision, issued);
+            }
+        }
+        Err(IamError { why: Some((action, decision)), .. }) => decisions.note(&asker, of(action), *decision),
+        Err(error) => {
+            decisions.audit_line(&asker, of(ASSUME_ROLE_WITH_WEB_IDENTITY), ("refused", error.code), None);
+        }
     }
 }
 
@@ -91,6 +102,7 @@ async fn assume_role(
     directory.check_readable().map_err(|_| IamError::internal())?;
     let account = directory.account().clone();
     let (provider, claims) = prove(asked, &directory, token).await?;
+    let tags = SessionTags::of_claims(&claims.others);
     let (identity, audience) = identity_of(&provider, claims)?;
     *principal = Principal::WebIdentity {
         account: account_of(&account),
@@ -103,26 +115,21 @@ async fn assume_role(
     let role = directory.role(arn);
     let mut told = role.map(|role| of_resource(&role.tags)).unwrap_or_default();
     told.push(("sts:RoleSessionName".to_owned(), session.to_owned()));
-    let call = Call {
-        action: ASSUME_ROLE_WITH_WEB_IDENTITY,
-        resource: arn,
-        headers,
-        peer,
-        id: asked.id,
-        told: &told,
-    };
+    let tags = tags?;
+    told.extend(tags.told());
     let number = account.number();
-    let add_claims = |context: &mut policy::Context| add_web_identity(context, &number, &identity);
-    let decision = authorize_web_identity(
-        gateway,
-        asked.authenticated,
-        principal,
-        (&account, role.map(|role| &**role)),
-        &call,
-        add_claims,
-    );
-    let denied = || IamError::web_identity_denied(ASSUME_ROLE_WITH_WEB_IDENTITY, decision);
-    let role = role.filter(|_| decision.is_allowed()).ok_or_else(denied)?;
+    let may = |action| {
+        let call = Call { action, resource: arn, headers, peer, id: asked.id, told: &told };
+        let add_claims = |context: &mut policy::Context| add_web_identity(context, &number, &identity);
+        let of = (&account, role.map(|role| &**role));
+        match authorize_web_identity(gateway, asked.authenticated, principal, of, &call, add_claims) {
+            decision if decision.is_allowed() => Ok(decision),
+            decision => Err(IamError::web_identity_denied(action, decision)),
+        }
+    };
+    let decision = may(ASSUME_ROLE_WITH_WEB_IDENTITY)?;
+    let role = role.ok_or_else(IamError::internal)?;
+    let of_tags = if tags.is_empty() { None } else { Some(may(TAG_SESSION)?) };
     if role.role.as_ref().is_none_or(|terms| seconds > terms.session_seconds_max) {
         return Err(IamError::validation(
             "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
@@ -140,12 +147,14 @@ async fn assume_role(
         out.text("Arn", &format!("arn:aws:sts::{}:assumed-role/{}/{session}", role.account, role.name));
         out.text("AssumedRoleId", &format!("{}:{session}", role.id));
     });
+    let has_more = length > 0 || !tags.is_empty();
     let made = Session::new(subject, now(gateway)).limited(policy, arns).of_web_identity(identity);
+    let made = tags.give(made);
     let issued = write_credentials(gateway, &account, &mut out, &made, seconds).await?;
-    if length > 0 {
-        out.text("PackedPolicySize", &(length * 100).div_ceil(POLICIES_LENGTH_MAX).to_string());
+    if has_more {
+        write_packed_size(&mut out, &made, length);
     }
-    Ok(Served { decision, issued, result: out })
+    Ok(Served { decision, tags: of_tags, issued, result: out })
 }
 
 /// Refuses what the call does not have.
@@ -200,7 +209,8 @@ async fn prove(
         }
         Err(early @ NotNow::Early(_)) => return Err(IamError::idp_rejected_claim(early.to_string())),
     }
-    if let Some(claim) = claims.others.keys().find(|claim| claim.starts_with(AWS_CLAIMS)) {
+    let is_unknown = |claim: &&String| claim.starts_with(AWS_CLAIMS) && !SessionTags::is_claim(claim);
+    if let Some(claim) = claims.others.keys().find(is_unknown) {
         let message = format!("The claim {} is not supported.", quoted(claim));
         return Err(IamError::idp_rejected_claim(message));
     }

@@ -70,6 +70,9 @@ pub(crate) struct Session {
     /// Tags of its own, by their keys, of which no two differ in case alone.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) tags: BTreeMap<String, String>,
+    /// The keys of those of them that are handed on to sessions which are begun in this one.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    transitive_tag_keys: BTreeSet<String>,
     /// By whose token it was begun, if it was by one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) web_identity: Option<WebIdentity>,
@@ -79,8 +82,16 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) fn new(subject: Subject, issued: Timestamp) -> Self {
-        let (policy, policy_arns, tags) = (None, BTreeSet::new(), BTreeMap::new());
-        Self { subject, issued_ms: issued.0, policy, policy_arns, tags, web_identity: None, parsed: None }
+        Self {
+            subject,
+            issued_ms: issued.0,
+            policy: None,
+            policy_arns: BTreeSet::new(),
+            tags: BTreeMap::new(),
+            transitive_tag_keys: BTreeSet::new(),
+            web_identity: None,
+            parsed: None,
+        }
     }
 
     /// The same, begun by the token of a provider.
@@ -88,9 +99,19 @@ impl Session {
         Self { web_identity: Some(identity), ..self }
     }
 
-    /// The same with these tags.
-    pub(crate) fn tagged(self, tags: BTreeMap<String, String>) -> Self {
-        Self { tags, ..self }
+    /// The same with these tags, of which those of these keys are handed on.
+    pub(crate) fn tagged(
+        self,
+        tags: BTreeMap<String, String>,
+        transitive_tag_keys: BTreeSet<String>,
+    ) -> Self {
+        Self { tags, transitive_tag_keys, ..self }
+    }
+
+    /// The tags that sessions have which are begun in this one.
+    pub(crate) fn handed_on(&self) -> BTreeMap<String, String> {
+        let tags = self.tags.iter().filter(|(key, _)| self.transitive_tag_keys.contains(*key));
+        tags.map(|(key, value)| (key.clone(), value.clone())).collect()
     }
 
     /// The same under these policies.
@@ -104,7 +125,7 @@ impl Session {
     }
 
     /// `None` when it cannot be understood, as that of a later release.
-    pub(super) fn read(written: &[u8]) -> Option<Self> {
+    pub(crate) fn read(written: &[u8]) -> Option<Self> {
         let mut session: Self = serde_json::from_slice(written).ok()?;
         if let Some(policy) = &session.policy {
             let policy = Policy::parse_identity(policy.as_bytes()).ok()?;
