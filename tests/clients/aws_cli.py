@@ -171,10 +171,11 @@ def identities(session, aws, url, bucket):
     with session.case("aws sts assume-role lets its user do what the role may, through every server, until the role is gone"):
         role, trust = f"role-{bucket}", session.path("trust.json")
         trust.write_text(json.dumps({"Version": "2012-10-17", "Statement": [
-            {"Effect": "Allow", "Principal": {"AWS": who["Arn"]}, "Action": "sts:AssumeRole"}]}))
+            {"Effect": "Allow", "Principal": {"AWS": who["Arn"]}, "Action": ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"]}]}))
         of_role = session.path("role.json")
         of_role.write_text(json.dumps({"Version": "2012-10-17", "Statement": [
-            {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"], "Resource": f"arn:aws:s3:::{bucket}/role/*"}]}))
+            {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"], "Resource": [
+                f"arn:aws:s3:::{bucket}/role/*", f"arn:aws:s3:::{bucket}/${{aws:PrincipalTag/team}}/${{aws:SourceIdentity}}/*"]}]}))
         arn = iam("create-role", "--role-name", role, "--assume-role-policy-document", f"file://{trust}")["Role"]["Arn"]
         iam("put-role-policy", "--role-name", role, "--policy-name", "own", "--policy-document", f"file://{of_role}")
         told = json.loads(by_user("sts", "assume-role", "--role-arn", arn, "--role-session-name", "cli", "--output", "json"))
@@ -190,6 +191,15 @@ def identities(session, aws, url, bucket):
             assert "AccessDenied" in in_role("s3", "cp", small, f"{url}/other/own", endpoint=endpoint, code=None)
         in_role("s3", "cp", "--only-show-errors", f"{url}/role/own", session.path("role.down"))
         expect(hash_file(session.path("role.down")), wanted, "SHA-256")
+        told = json.loads(by_user("sts", "assume-role", "--role-arn", arn, "--role-session-name", "tagged", "--tags", "Key=team,Value=red",
+                                  "--transitive-tag-keys", "team", "--source-identity", user, "--output", "json"))
+        expect(told["SourceIdentity"], user)
+        held = told["Credentials"]
+        for endpoint in session.target.endpoints:
+            in_role("s3", "cp", "--only-show-errors", small, f"{url}/red/{user}/own", endpoint=endpoint)
+            assert "AccessDenied" in in_role("s3", "cp", small, f"{url}/blue/{user}/own", endpoint=endpoint, code=None)
+        assert "InvalidParameterValue" in by_user("sts", "assume-role", "--role-arn", arn, "--role-session-name", "bad", "--tags",
+                                                  "Key=aws:team,Value=red", code=None)
         iam("delete-role-policy", "--role-name", role, "--policy-name", "own")
         for endpoint in session.target.endpoints:
             assert "AccessDenied" in in_role("s3", "cp", small, f"{url}/role/own", endpoint=endpoint, code=None)

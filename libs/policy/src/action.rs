@@ -223,6 +223,7 @@ const OF_ACCOUNTS: &[&str] = &[
     "sts:AssumeRoleWithWebIdentity",
     "sts:GetCallerIdentity",
     "sts:GetFederationToken",
+    "sts:SetSourceIdentity",
     "sts:TagSession",
 ];
 

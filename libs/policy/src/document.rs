@@ -78,7 +78,7 @@ enum Of<'a> {
 /// is given beside.
 const ASSUMING: &str = "sts:AssumeRole";
 const ASSUMING_WITH_TOKEN: &str = "sts:AssumeRoleWithWebIdentity";
-const OF_TRUST: [&str; 3] = [ASSUMING, ASSUMING_WITH_TOKEN, "sts:TagSession"];
+const OF_TRUST: [&str; 4] = [ASSUMING, ASSUMING_WITH_TOKEN, "sts:SetSourceIdentity", "sts:TagSession"];
 
 impl Policy {
     /// Reads the policy of the bucket of this name.

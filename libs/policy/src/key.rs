@@ -69,6 +69,7 @@ const GIVES_TAGS: Of = Of::Some(&[
     "sts:AssumeRole",
     "sts:AssumeRoleWithWebIdentity",
     "sts:GetFederationToken",
+    "sts:SetSourceIdentity",
     "sts:TagSession",
 ]);
 const CHANGES_TAGS: Of = Of::Some(&[
@@ -84,11 +85,13 @@ const CHANGES_TAGS: Of = Of::Some(&[
     "sts:AssumeRole",
     "sts:AssumeRoleWithWebIdentity",
     "sts:GetFederationToken",
+    "sts:SetSourceIdentity",
     "sts:TagSession",
 ]);
 
 /// What takes rights when a role is assumed: all are of one call, and can be asked about what it says.
-const ASSUMES: Of = Of::Some(&["sts:AssumeRole", "sts:AssumeRoleWithWebIdentity", "sts:TagSession"]);
+const ASSUMES: Of =
+    Of::Some(&["sts:AssumeRole", "sts:AssumeRoleWithWebIdentity", "sts:SetSourceIdentity", "sts:TagSession"]);
 
 /// What changes what a user or a role may.
 const BOUNDED: Of = Of::Some(&[
@@ -157,6 +160,7 @@ const TAGGED_RECORDS: Of = Of::Some(&[
     "iam:UpdateUser",
     "sts:AssumeRole",
     "sts:AssumeRoleWithWebIdentity",
+    "sts:SetSourceIdentity",
     "sts:TagSession",
 ]);
 
@@ -185,6 +189,7 @@ const KNOWN: &[Known] = &[
     known("aws:SecureTransport", Of::Every),
     known("aws:SourceAccount", Of::Every),
     known("aws:SourceArn", Of::Every),
+    known("aws:SourceIdentity", Of::Every),
     known("aws:SourceIp", Of::Every),
     of_several("aws:TagKeys", CHANGES_TAGS),
     known("aws:TokenIssueTime", Of::Every),
@@ -260,8 +265,9 @@ const KNOWN: &[Known] = &[
     known("s3:x-amz-server-side-encryption-customer-algorithm", PUTS),
     known("s3:x-amz-storage-class", PUTS),
     known("s3:x-amz-website-redirect-location", PUTS),
-    known("sts:ExternalId", Of::Some(&["sts:AssumeRole", "sts:TagSession"])),
+    known("sts:ExternalId", Of::Some(&["sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession"])),
     known("sts:RoleSessionName", ASSUMES),
+    known("sts:SourceIdentity", ASSUMES),
     of_several("sts:TransitiveTagKeys", ASSUMES),
 ];
 

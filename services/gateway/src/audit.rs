@@ -25,7 +25,7 @@ use serde::Serialize;
 use telemetry::Counter;
 use tokio::sync::Notify;
 
-use crate::decisions::Asker;
+use crate::decisions::{Asker, Issued};
 
 pub(crate) use sink::Sink;
 pub use sink::SinkError;
@@ -63,8 +63,8 @@ pub(crate) struct Line<'a> {
     pub(crate) verdict: &'static str,
     /// The kind of policy that decided, or the code of the error of what was refused.
     pub(crate) kind: &'a str,
-    /// The access key of the session that was made by it, if one was.
-    pub(crate) issued: Option<&'a str>,
+    /// The session that was made by it, if one was.
+    pub(crate) issued: Option<Issued<'a>>,
 }
 
 #[derive(Serialize)]
@@ -73,6 +73,8 @@ struct Written<'a> {
     request_id: String,
     identity: &'a str,
     access_key_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_identity: Option<&'a str>,
     source_ip: Option<String>,
     action: &'a str,
     resource: &'a str,
@@ -80,6 +82,8 @@ struct Written<'a> {
     kind: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     issued_access_key_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issued_source_identity: Option<&'a str>,
 }
 
 /// A text within the bound.
@@ -96,12 +100,14 @@ impl Line<'_> {
             request_id: asker.id.to_string(),
             identity: cut(asker.arn.as_deref().unwrap_or("anonymous")),
             access_key_id: asker.access_key_id.as_deref().map(cut),
+            source_identity: asker.source_identity.as_deref(),
             source_ip: asker.peer.map(|peer| peer.to_string()),
             action: cut(self.action),
             resource: cut(self.resource),
             verdict: self.verdict,
             kind: self.kind,
-            issued_access_key_id: self.issued,
+            issued_access_key_id: self.issued.map(|issued| issued.access_key_id),
+            issued_source_identity: self.issued.and_then(|issued| issued.source_identity),
         };
         let mut line = serde_json::to_vec(&written).ok()?;
         line.push(b'\n');

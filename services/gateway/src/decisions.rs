@@ -42,9 +42,18 @@ pub(crate) struct Asker {
     /// By its ARN; nobody has none.
     pub(crate) arn: Option<String>,
     pub(crate) access_key_id: Option<String>,
+    /// The source identity of its session, if that has one.
+    pub(crate) source_identity: Option<String>,
     pub(crate) peer: Option<IpAddr>,
     /// When it was decided on.
     pub(crate) time: Timestamp,
+}
+
+/// A session that was made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Issued<'a> {
+    pub(crate) access_key_id: &'a str,
+    pub(crate) source_identity: Option<&'a str>,
 }
 
 impl Asker {
@@ -69,10 +78,12 @@ impl Asker {
         principal: &Principal,
         (id, peer): (RequestId, Option<IpAddr>),
     ) -> Self {
+        let session = authenticated.user().and_then(|user| user.session.as_ref());
         Self {
             id,
             arn: principal.own_arn(),
             access_key_id: authenticated.access_key_id().map(str::to_owned),
+            source_identity: session.and_then(|session| session.source_identity.clone()),
             peer,
             time: Timestamp(gateway.env.wall_clock_ms()),
         }
@@ -205,7 +216,7 @@ impl Decisions {
         asker: &Asker,
         (action, resource): (&str, Resource<'_>),
         (verdict, kind): (&'static str, &str),
-        issued: Option<&str>,
+        issued: Option<Issued<'_>>,
     ) {
         if let Some(queue) = &self.audit {
             let (action, resource) = (whole_action(action), resource.whole_name());
@@ -218,13 +229,13 @@ impl Decisions {
         self.note_session(asker, of, decision, None);
     }
 
-    /// Tells of what was decided, and of the access key of the session that was made by it.
+    /// Tells of what was decided, and of the session that was made by it.
     pub(crate) fn note_session(
         &self,
         asker: &Asker,
         of: (&str, Resource<'_>),
         decision: Decision,
-        issued: Option<&str>,
+        issued: Option<Issued<'_>>,
     ) {
         let verdict = if decision.is_allowed() { "allowed" } else { "denied" };
         self.audit_line(asker, of, (verdict, kind_of(decision)), issued);
@@ -311,8 +322,14 @@ mod tests {
         context.add("aws:UserAgent", "u");
         context.add("aws:Referer", "r".repeat(60_000));
         let refuse = |id, key: &str| {
-            let asker =
-                Asker { id, arn: principal.own_arn(), access_key_id: None, peer: None, time: Timestamp(0) };
+            let asker = Asker {
+                id,
+                arn: principal.own_arn(),
+                access_key_id: None,
+                source_identity: None,
+                peer: None,
+                time: Timestamp(0),
+            };
             let resource = Resource::S3 { bucket: "b", key: Some(key) };
             let asked = Request { principal: &principal, action: "GetObject", resource, context: &context };
             let of = Of::Bucket { policy: None, owns: true, is_restricted: false, otherwise: None };

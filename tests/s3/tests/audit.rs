@@ -321,3 +321,38 @@ fn tags_of_a_role_that_is_assumed_are_told_by_their_own_action() {
     assert!(issued("sts:TagSession").is_string());
     assert_eq!(issued("sts:TagSession"), issued("sts:AssumeRole"));
 }
+
+/// The lines of what made a session, and of what was done in it, say who is behind it.
+#[test]
+fn who_is_behind_a_session_is_in_its_lines() {
+    let (mut server, path) = start();
+    let root = server.client();
+    let ann = user(root, "ann");
+    let arn = role(root, "r");
+    let document = trust(&[&format!("arn:aws:iam::{ACCOUNT}:user/ann")])
+        .replace("\"sts:AssumeRole\"", "[\"sts:AssumeRole\", \"sts:SetSourceIdentity\"]");
+    iam(root, "UpdateAssumeRolePolicy", &[("RoleName", "r"), ("PolicyDocument", &document)]);
+    let session = assume(&ann, "r", &[("SourceIdentity", "ann-of-apps")]);
+    session.request(Method::GET, "/").refused(403, "AccessDenied");
+    assume(&ann, "r", &[]).call("sts", "GetCallerIdentity", &[]).ok();
+    let (text, lines) = lines(&mut server, &path);
+    let said: Vec<_> = lines
+        .iter()
+        .filter(|line| line.get("source_identity").is_some() || line.get("issued_source_identity").is_some())
+        .map(|line| {
+            let action = line["action"].as_str().expect("text");
+            (action, line["source_identity"].as_str(), line["issued_source_identity"].as_str())
+        })
+        .collect();
+    let behind = Some("ann-of-apps");
+    assert_eq!(
+        said,
+        [
+            ("sts:AssumeRole", None, behind),
+            ("sts:SetSourceIdentity", None, behind),
+            ("s3:ListAllMyBuckets", behind, None),
+        ],
+        "{text}"
+    );
+    assert!(lines.iter().any(|line| line["resource"] == arn.as_str()));
+}

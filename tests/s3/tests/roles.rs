@@ -525,7 +525,7 @@ fn calls_for_sessions_have_their_bounds() {
         (&[("PolicyArns.member.1.arn", "arn:aws:iam::aws:policy/Nothing")], "MalformedPolicyDocument"),
         (&[("PolicyArns.member.11.arn", read)], "ValidationError"),
         (&[("Tags.member.1.Key", "k")], "ValidationError"),
-        (&[("SourceIdentity", "ann")], "ValidationError"),
+        (&[("SourceIdentity", "a")], "ValidationError"),
         (&[("SerialNumber", "arn:aws:iam::1:mfa/a"), ("TokenCode", "123456")], "ValidationError"),
     ] {
         asking(&ann, "r", more).refused_call(400, code);

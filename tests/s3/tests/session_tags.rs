@@ -1,4 +1,5 @@
-//! Tags of sessions of roles: who may pass them, what policies ask of them, and which of them go on to other roles.
+//! What sessions of roles are given beside rights, tags and source identities: who may pass them, what policies ask of them, and which of
+//! them go on to other roles.
 
 use harness::{Client, Element, Server};
 use http::Method;
@@ -247,4 +248,97 @@ fn transitive_tags_go_on_to_the_next_roles() {
     set_trust(root, "second", &[statement(&by("role/first"), &both, &red)]);
     asking(&first, "second", &[], &[]).ok();
     asking(&assume(&ann, "first", &["!team=blue"]), "second", &[], &[]).refused_call(403, "AccessDenied");
+}
+
+const SAYS_ANN: (&str, &str) = ("SourceIdentity", "ann");
+
+fn source_of(answer: harness::Request) -> Option<String> {
+    Element::parse(&answer.ok().body).find("AssumeRoleResult/SourceIdentity").map(str::to_owned)
+}
+
+#[track_caller]
+fn assume_as(client: &Client, role: &str, more: &[(&str, &str)]) -> Client {
+    let answer = Element::parse(&asking(client, role, &[], more).ok().body);
+    let field = |name: &str| {
+        answer.find(&format!("AssumeRoleResult/Credentials/{name}")).expect("credentials").to_owned()
+    };
+    client
+        .with_credentials(&field("AccessKeyId"), &field("SecretAccessKey"))
+        .with_session_token(&field("SessionToken"))
+}
+
+/// To say who is behind a session takes a right of its own, which can ask for who it is.
+#[test]
+fn a_source_identity_is_said_by_whom_the_role_lets() {
+    let server = Server::start();
+    let root = server.client();
+    let bucket = server.bucket();
+    bucket.object(Method::PUT, "ann/k").body("x").ok();
+    let (ann, bob) = (user(root, "ann"), user(root, "bob"));
+    let arns = ["ann", "bob"].map(|name| format!("arn:aws:iam::{ACCOUNT}:user/{name}"));
+    let both_users = json!({ "AWS": arns });
+    let reads = json!({ "Effect": "Allow", "Action": "s3:GetObject",
+        "Resource": format!("arn:aws:s3:::{}/${{aws:SourceIdentity}}/*", bucket.name) });
+    let assuming = statement(&both_users, &json!("sts:AssumeRole"), &json!({}));
+    role(root, "r", &[assuming.clone()], &reads);
+    assert_eq!(source_of(asking(&ann, "r", &[], &[])), None);
+    let error = String::from_utf8(asking(&ann, "r", &[], &[SAYS_ANN]).send().body.to_vec()).expect("text");
+    let told = "is not authorized to perform: sts:SetSourceIdentity on resource: ";
+    assert!(error.contains("<Code>AccessDenied</Code>") && error.contains(told), "{error}");
+    let own = json!({ "StringEquals": { "sts:SourceIdentity": "${aws:username}" } });
+    set_trust(root, "r", &[assuming.clone(), statement(&both_users, &json!("sts:SetSourceIdentity"), &own)]);
+    assert_eq!(source_of(asking(&ann, "r", &[], &[SAYS_ANN])).as_deref(), Some("ann"));
+    asking(&bob, "r", &[], &[SAYS_ANN]).refused_call(403, "AccessDenied");
+    asking(&bob, "r", &[], &[("SourceIdentity", "bob")]).ok();
+    // Demanded of everybody.
+    let both = json!(["sts:AssumeRole", "sts:SetSourceIdentity"]);
+    set_trust(root, "r", &[statement(&both_users, &both, &own)]);
+    asking(&ann, "r", &[], &[]).refused_call(403, "AccessDenied");
+    let session = assume_as(&ann, "r", &[SAYS_ANN]);
+    let get = |client: &Client| client.existing_bucket(&bucket.name).object(Method::GET, "ann/k");
+    get(&session).ok();
+    get(&assume_as(&bob, "r", &[("SourceIdentity", "bob")])).refused(403, "AccessDenied");
+    set_trust(root, "r", &[statement(&both_users, &both, &json!({}))]);
+    get(&assume_as(&ann, "r", &[])).refused(403, "AccessDenied");
+    let (longest, too_long) = ("a".repeat(64), "a".repeat(65));
+    for good in ["an", "A_+=,.@-9", &longest] {
+        asking(&ann, "r", &[], &[("SourceIdentity", good)]).ok();
+    }
+    for bad in ["", "a", "aws:ann", "a b", "a/b", "a*", "\u{e9}\u{e9}", &too_long] {
+        asking(&ann, "r", &[], &[("SourceIdentity", bad)]).refused_call(400, "ValidationError");
+    }
+}
+
+/// It goes on to other roles whatever their sessions say, where both sides let it.
+#[test]
+fn a_source_identity_goes_on_and_nobody_changes_it() {
+    let server = Server::start();
+    let root = server.client();
+    let ann = user(root, "ann");
+    let by = |principal: &str| json!({ "AWS": format!("arn:aws:iam::{ACCOUNT}:{principal}") });
+    let both = json!(["sts:AssumeRole", "sts:SetSourceIdentity"]);
+    let sets = json!({ "Effect": "Allow", "Action": "sts:SetSourceIdentity", "Resource": "*" });
+    let lists = json!({ "Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*",
+        "Condition": { "StringEquals": { "aws:SourceIdentity": "ann" } } });
+    role(root, "first", &[statement(&by("user/ann"), &both, &json!({}))], &sets);
+    role(root, "second", &[statement(&by("role/first"), &both, &json!({}))], &sets);
+    role(root, "third", &[statement(&by("role/second"), &both, &json!({}))], &lists);
+    let first = assume_as(&ann, "first", &[SAYS_ANN]);
+    assert_eq!(source_of(asking(&first, "second", &[], &[])).as_deref(), Some("ann"));
+    let second = assume_as(&first, "second", &[SAYS_ANN]);
+    let third = assume_as(&second, "third", &[]);
+    third.request(Method::GET, "/").ok();
+    for (client, role) in [(&first, "second"), (&second, "third")] {
+        asking(client, role, &[], &[("SourceIdentity", "bob")]).refused_call(400, "ValidationError");
+    }
+    let unnamed = assume_as(&assume_as(&assume_as(&ann, "first", &[]), "second", &[]), "third", &[]);
+    unnamed.request(Method::GET, "/").refused(403, "AccessDenied");
+    // Either side alone does not let it go on.
+    set_trust(root, "second", &[statement(&by("role/first"), &json!("sts:AssumeRole"), &json!({}))]);
+    asking(&first, "second", &[], &[]).refused_call(403, "AccessDenied");
+    asking(&assume_as(&ann, "first", &[]), "second", &[], &[]).ok();
+    set_trust(root, "second", &[statement(&by("role/first"), &both, &json!({}))]);
+    iam(root, "DeleteRolePolicy", &[("RoleName", "first"), ("PolicyName", "p")]);
+    asking(&first, "second", &[], &[]).refused_call(403, "AccessDenied");
+    asking(&assume_as(&ann, "first", &[]), "second", &[], &[]).ok();
 }

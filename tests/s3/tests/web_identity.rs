@@ -221,7 +221,9 @@ fn tokens_that_are_not_right_begin_no_session() {
         // What it would mean elsewhere, and does not here.
         (sign(json!({ "https://aws.amazon.com/tags": { "others": {} } })), 400, "InvalidIdentityToken"),
         (sign(json!({ "https://aws.amazon.com/other": {} })), 403, "IDPRejectedClaim"),
-        (sign(json!({ "https://aws.amazon.com/source_identity": "ann" })), 403, "IDPRejectedClaim"),
+        (sign(json!({ "https://aws.amazon.com/source_identity": ["ann"] })), 400, "InvalidIdentityToken"),
+        (sign(json!({ "https://aws.amazon.com/source_identity": "aws:a" })), 400, "ValidationError"),
+        (sign(json!({ "https://aws.amazon.com/source_identity": "ann" })), 403, "AccessDenied"),
         // What is no token.
         ("none".to_owned(), 400, "InvalidIdentityToken"),
         ("abc".to_owned(), 400, "ValidationError"),
@@ -457,6 +459,33 @@ fn a_token_passes_tags_where_the_role_lets_it() {
     ] {
         asking(root, "r", &sign(claims), &[]).refused_call(400, code);
     }
+}
+
+#[test]
+fn a_token_says_who_is_behind_its_session() {
+    let host = Host::start();
+    let server = start(&host);
+    let root = server.client();
+    let bucket = server.bucket();
+    bucket.object(Method::PUT, "ann/k").body("x").ok();
+    let key = Key::new("k", "ES256");
+    provider_and_role(&host, root, "", "r", &[&key]);
+    put_role(root, "r", &allow("s3:*", &format!("arn:aws:s3:::{}/${{aws:SourceIdentity}}/*", bucket.name)));
+    let sign =
+        |who: &str| key.sign(&host.claims("", json!({ "https://aws.amazon.com/source_identity": who })));
+    let document = json!({ "Version": "2012-10-17", "Statement": {
+        "Effect": "Allow", "Principal": { "Federated": provider_arn(&host.name("")) },
+        "Action": ["sts:AssumeRoleWithWebIdentity", "sts:SetSourceIdentity"],
+        "Condition": { "StringLike": { "sts:SourceIdentity": "a*" } } } })
+    .to_string();
+    iam(root, "UpdateAssumeRolePolicy", &[("RoleName", "r"), ("PolicyDocument", &document)]);
+    let answer = Element::parse(&asking(root, "r", &sign("ann"), &[]).ok().body);
+    assert_eq!(field(&answer, "SourceIdentity"), "ann");
+    let session = assume(root, "r", &sign("ann"), &[]);
+    get(&session, &bucket, "ann/k").ok();
+    get(&assume(root, "r", &sign("al"), &[]), &bucket, "ann/k").refused(403, "AccessDenied");
+    asking(root, "r", &sign("bob"), &[]).refused_call(403, "AccessDenied");
+    asking(root, "r", &key.sign(&host.claims("", json!({}))), &[]).refused_call(403, "AccessDenied");
 }
 
 fn bucket_put(client: &Client, bucket: &Bucket) -> harness::Request {

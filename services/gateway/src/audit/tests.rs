@@ -16,6 +16,7 @@ fn asker() -> Asker {
         id: RequestId::new(&Env::real()),
         arn: Principal::Anonymous.own_arn(),
         access_key_id: Some("AKIAEXAMPLE".to_owned()),
+        source_identity: None,
         peer: Some([10, 0, 0, 1].into()),
         time: Timestamp(0),
     }

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     Gateway,
     decisions::Asker,
+    iam::SET_SOURCE_IDENTITY,
     identity::{Directory, Federator, Holder, Subject, Terms},
     request::Request,
 };
@@ -240,7 +241,10 @@ pub(crate) fn authorize_assumption(
     let resource = Resource::Other(call.resource);
     let asked = policy::Request { principal: &principal, action: call.action, resource, context: &context };
     let asker = Asker::of_call(gateway, call, authenticated, &principal);
-    let owns = authenticated.account() == Some(owner);
+    // Who is behind a session is handed on where both sides allow it. IAM User Guide, "Monitor and control actions taken with assumed
+    // roles", the section "Permissions required to set source identity".
+    let takes_both = call.action == SET_SOURCE_IDENTITY && user.role_session().is_some();
+    let owns = authenticated.account() == Some(owner) && !takes_both;
     let (own, of) = (Own::of(Some(user)), Of::Role { trust, owns });
     let decision = own.decide(of, &asked);
     if !decision.is_allowed() {

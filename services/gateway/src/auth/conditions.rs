@@ -248,6 +248,8 @@ fn add_sender(context: &mut Context, principal: &Principal, known: &Known<'_>) {
     // Nobody is asked for a second factor. Keys that last have no word of it, as on AWS.
     let is_temporary = known.session.is_some() || matches!(principal, Principal::Role { .. });
     context.add_some("aws:MultiFactorAuthPresent", is_temporary.then_some("false"));
+    let source = known.session.and_then(|session| session.source_identity.as_deref());
+    context.add_some("aws:SourceIdentity", source);
     let issued = known.session.map(|session| xml_date(Timestamp(session.issued_ms)).as_str().to_owned());
     context.add_some("aws:TokenIssueTime", issued);
 }

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     Gateway,
     decisions::{Asker, DESCRIBED_BYTES_MAX, explanation},
-    iam::told_of_resource,
+    iam::{SET_SOURCE_IDENTITY, told_of_resource},
     identity::{Directory, Holder, Terms, entry_name},
     request::RequestId,
 };
@@ -199,7 +199,9 @@ impl Asking<'_> {
             (None, "iam:ListGroups") => everything("group"),
             (None, "iam:ListRoles") => everything("role"),
             (None, "iam:ListPolicies") => everything("policy"),
-            (None, ASSUME_ROLE) => return invalid("which role? Name it as the resource, by its ARN"),
+            (None, ASSUME_ROLE | SET_SOURCE_IDENTITY) => {
+                return invalid("which role? Name it as the resource, by its ARN");
+            }
             (None, "sts:GetFederationToken" | "sts:TagSession") => federated_arn(own, "*"),
             (None, action) if action.starts_with("ashlar:") => "*".to_owned(),
             // Whoever names no user is asked about itself.
@@ -208,7 +210,7 @@ impl Asking<'_> {
         let mut context = self.context();
         // What takes tags is a session of a role that is assumed, or a federated user.
         let assumes = match self.action {
-            ASSUME_ROLE => true,
+            ASSUME_ROLE | SET_SOURCE_IDENTITY => true,
             "sts:TagSession" => resource.contains(":role/"),
             _ => false,
         };
@@ -333,7 +335,8 @@ impl Asking<'_> {
         let account = self.directory.account();
         let account: Option<&AccountId> = (*self.principal != Principal::Anonymous).then_some(account);
         let (id, arn) = (RequestId::new(&self.gateway.env), self.principal.own_arn());
-        let asker = Asker { id, arn, access_key_id: None, peer: None, time: Timestamp(0) };
+        let (access_key_id, source_identity, peer, time) = (None, None, None, Timestamp(0));
+        let asker = Asker { id, arn, access_key_id, source_identity, peer, time };
         let sender = Sender { principal: self.principal.clone(), own: self.own(), account, asker };
         let address = address_of(&bucket.name, key);
         let failed = |error: S3Error| Problem::Failed(error.message.to_string());

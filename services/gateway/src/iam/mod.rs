@@ -17,6 +17,7 @@ mod parameters;
 mod providers;
 mod roles;
 mod session_tags;
+mod source_identity;
 mod sts;
 mod tags;
 mod users;
@@ -50,6 +51,7 @@ use crate::{
 };
 
 pub(crate) use answer::error_response;
+pub(crate) use source_identity::SET_SOURCE_IDENTITY;
 
 /// Most bytes of a form. A document of 6,144 characters has three times as many when they are all escaped.
 const FORM_BYTES_MAX: usize = 128 << 10;

@@ -11,12 +11,13 @@ use types::Timestamp;
 use super::{
     Call, IamError, Parameters, Service, Xml, new_id,
     session_tags::{SessionTags, TAG_SESSION},
+    source_identity::{SET_SOURCE_IDENTITY, SourceIdentity},
     tags::of_resource,
 };
 use crate::{
     Gateway,
     auth::{Authenticated, User, authorize_assumption, authorize_federation, federated_arn, principal},
-    decisions::Asker,
+    decisions::{Asker, Issued},
     identity::{Directory, Federator, Session, Subject, encode_token, root_key_mark},
     request::RequestId,
 };
@@ -55,17 +56,20 @@ pub(super) struct Asked<'a> {
 /// What a call came to that was served.
 struct Served {
     decision: Decision,
-    /// What was decided on the tags that the session has, if it has any.
-    tags: Option<Decision>,
+    /// What was decided on more that the session has, and the action of each.
+    more: Vec<(&'static str, Decision)>,
     /// The access key of the session that was made, if one was.
     issued: Option<String>,
+    /// The session's source identity, if it has one.
+    source: SourceIdentity,
     result: Xml,
 }
 
 impl Served {
     /// A call that takes no right.
     fn to_everybody(issued: Option<String>, result: Xml) -> Self {
-        Self { decision: Decision::AllowedOtherwise(Otherwise::Everybody), tags: None, issued, result }
+        let decision = Decision::AllowedOtherwise(Otherwise::Everybody);
+        Self { decision, more: Vec::new(), issued, source: SourceIdentity::default(), result }
     }
 }
 
@@ -104,10 +108,12 @@ fn note(asked: &Asked<'_>, action: &str, peer: Option<IpAddr>, done: &Result<Ser
     let of = |action| (action, Resource::Other(resource.as_deref().unwrap_or("*")));
     let decisions = &asked.gateway.decisions;
     match done {
-        Ok(Served { decision, tags, issued, .. }) => {
-            decisions.note_session(&asker, of(action), *decision, issued.as_deref());
-            if let Some(decision) = tags {
-                decisions.note_session(&asker, of(TAG_SESSION), *decision, issued.as_deref());
+        Ok(Served { decision, more, issued, source, .. }) => {
+            let issued = issued.as_deref();
+            let issued = issued.map(|access_key_id| Issued { access_key_id, source_identity: source.get() });
+            decisions.note_session(&asker, of(action), *decision, issued);
+            for (action, decision) in more {
+                decisions.note_session(&asker, of(action), *decision, issued);
             }
         }
         // Which may be the right to give tags.
@@ -136,7 +142,7 @@ async fn assume_role(
 ) -> Result<Served, IamError> {
     // Parse.
     let parameters = asked.parameters;
-    let known = ["RoleArn", "RoleSessionName", "DurationSeconds", "ExternalId", "Policy"];
+    let known = ["RoleArn", "RoleSessionName", "DurationSeconds", "ExternalId", "Policy", "SourceIdentity"];
     parameters.only_with(&known, &["PolicyArns", "Tags", "TransitiveTagKeys"])?;
     let (arn, session) = (role_arn(parameters)?, session_name(parameters)?);
     let external = text(parameters, "ExternalId", 2..=1224, b"_+=,.@:/-")?;
@@ -150,6 +156,7 @@ async fn assume_role(
         return Err(IamError::never("Cannot call AssumeRole with federation credentials"));
     }
     let tags = SessionTags::of_call(parameters, user.session.as_deref())?;
+    let source = SourceIdentity::of_call(parameters, user.session.as_deref())?;
     let directory = account_of_role(asked.gateway, arn, Some(&user.directory)).await?;
     let account =
         directory.as_ref().map_or_else(|| asked.authenticated.own_account(), |found| found.account().clone());
@@ -158,6 +165,7 @@ async fn assume_role(
     told.push(("sts:RoleSessionName".to_owned(), session.to_owned()));
     told.extend(external.map(|id| ("sts:ExternalId".to_owned(), id.to_owned())));
     told.extend(tags.told());
+    told.extend(source.told());
     let holder = role.map(|role| &**role);
     let may = |action| {
         let call = Call { action, resource: arn, headers, peer, id: asked.id, told: &told };
@@ -173,7 +181,13 @@ async fn assume_role(
     };
     let decision = may(ASSUME_ROLE)?;
     let role = role.ok_or_else(IamError::internal)?;
-    let of_tags = if tags.is_empty() { None } else { Some(may(TAG_SESSION)?) };
+    let mut more = Vec::new();
+    if !tags.is_empty() {
+        more.push((TAG_SESSION, may(TAG_SESSION)?));
+    }
+    if source.get().is_some() {
+        more.push((SET_SOURCE_IDENTITY, may(SET_SOURCE_IDENTITY)?));
+    }
     if role.role.as_ref().is_none_or(|terms| seconds > terms.session_seconds_max) {
         return Err(IamError::validation(
             "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
@@ -196,12 +210,16 @@ async fn assume_role(
         out.text("AssumedRoleId", &format!("{}:{session}", role.id));
     });
     let has_more = length > 0 || !tags.is_empty();
-    let made = tags.give(Session::new(subject, now(asked.gateway)).limited(policy, arns));
+    let made = Session::new(subject, now(asked.gateway)).limited(policy, arns);
+    let made = tags.give(made.of_source(source.get().map(str::to_owned)));
     let issued = Some(write_credentials(asked.gateway, &account, &mut out, &made, seconds).await?);
     if has_more {
         write_packed_size(&mut out, &made, length);
     }
-    Ok(Served { decision, tags: of_tags, issued, result: out })
+    if let Some(source) = source.get() {
+        out.text("SourceIdentity", source);
+    }
+    Ok(Served { decision, more, issued, source, result: out })
 }
 
 /// The account of a role, by the number in its ARN, as it is now; `None` where there is none, or nobody of it may do anything. `own` is the
@@ -293,7 +311,10 @@ async fn get_federation_token(
         }
     };
     let decision = may(GET_FEDERATION_TOKEN)?;
-    let of_tags = if tags.is_empty() { None } else { Some(may(TAG_SESSION)?) };
+    let mut more = Vec::new();
+    if !tags.is_empty() {
+        more.push((TAG_SESSION, may(TAG_SESSION)?));
+    }
     let (of, seconds) = match user {
         Some(user) => {
             let access_key_id =
@@ -323,7 +344,7 @@ async fn get_federation_token(
     if has_more {
         write_packed_size(&mut out, &made, length);
     }
-    Ok(Served { decision, tags: of_tags, issued, result: out })
+    Ok(Served { decision, more, issued, source: SourceIdentity::default(), result: out })
 }
 
 /// How much of what a session can have it has, in per cent: of the characters of its policies, which are so many, or of the bytes of its
@@ -410,16 +431,26 @@ pub(super) fn invalid(name: &str, problem: &str) -> IamError {
 }
 
 /// A text of letters, digits and these others.
-fn text<'a>(
+pub(super) fn text<'a>(
     parameters: &'a Parameters,
     name: &str,
     lengths: RangeInclusive<usize>,
     others: &[u8],
 ) -> Result<Option<&'a str>, IamError> {
     let Some(text) = parameters.get(name) else { return Ok(None) };
+    check_text(name, text, lengths, others)?;
+    Ok(Some(text))
+}
+
+pub(super) fn check_text(
+    name: &str,
+    text: &str,
+    lengths: RangeInclusive<usize>,
+    others: &[u8],
+) -> Result<(), IamError> {
     let good = |b: u8| b.is_ascii_alphanumeric() || others.contains(&b);
     if lengths.contains(&text.len()) && text.bytes().all(good) {
-        return Ok(Some(text));
+        return Ok(());
     }
     let (least, most) = lengths.into_inner();
     let others = String::from_utf8_lossy(others);

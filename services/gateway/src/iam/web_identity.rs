@@ -12,6 +12,7 @@ use web_identity::{Claims, NotNow, TOKEN_LENGTH_MAX, Token, Unproved};
 use super::{
     Call, IamError, Parameters, Xml,
     session_tags::{SessionTags, TAG_SESSION},
+    source_identity::{self, SET_SOURCE_IDENTITY, SourceIdentity},
     sts::{
         Asked, ROLE_SECONDS, ROLE_SECONDS_DEFAULT, account_of_role, invalid, now, policies, role_arn,
         seconds, session_name, write_credentials, write_packed_size,
@@ -20,7 +21,7 @@ use super::{
 };
 use crate::{
     auth::{account_of, add_web_identity, authorize_web_identity},
-    decisions::Asker,
+    decisions::{Asker, Issued},
     identity::{Directory, Provider, Session, Subject, WebIdentity, entry_name},
     web_identity::quoted,
 };
@@ -33,7 +34,7 @@ pub(super) const NAME: &str = "AssumeRoleWithWebIdentity";
 /// Fewest bytes of a token.
 const TOKEN_LENGTH_MIN: usize = 4;
 
-/// What claims of AWS's own begin with. Those of tags have an effect here; no other is passed over.
+/// What claims of AWS's own begin with. Those of tags and that of the source identity have an effect here; no other is passed over.
 const AWS_CLAIMS: &str = "https://aws.amazon.com/";
 
 /// Answers the call.
@@ -52,10 +53,12 @@ pub(super) async fn answer(
 /// What a call came to that was served.
 struct Served {
     decision: Decision,
-    /// What was decided on the tags that the session has, if it has any.
-    tags: Option<Decision>,
+    /// What was decided on more that the session has, and the action of each.
+    more: Vec<(&'static str, Decision)>,
     /// The access key of the session.
     issued: String,
+    /// The session's source identity, if it has one.
+    source: SourceIdentity,
     result: Xml,
 }
 
@@ -65,11 +68,11 @@ fn note(asked: &Asked<'_>, peer: Option<IpAddr>, principal: &Principal, done: &R
     let of = |action| (action, Resource::Other(asked.parameters.get("RoleArn").unwrap_or("*")));
     let decisions = &asked.gateway.decisions;
     match done {
-        Ok(Served { decision, tags, issued, .. }) => {
-            let issued = Some(issued.as_str());
+        Ok(Served { decision, more, issued, source, .. }) => {
+            let issued = Some(Issued { access_key_id: issued, source_identity: source.get() });
             decisions.note_session(&asker, of(ASSUME_ROLE_WITH_WEB_IDENTITY), *decision, issued);
-            if let Some(decision) = tags {
-                decisions.note_session(&asker, of(TAG_SESSION), *decision, issued);
+            for (action, decision) in more {
+                decisions.note_session(&asker, of(action), *decision, issued);
             }
         }
         Err(IamError { why: Some((action, decision)), .. }) => decisions.note(&asker, of(action), *decision),
@@ -103,6 +106,7 @@ async fn assume_role(
     let account = directory.account().clone();
     let (provider, claims) = prove(asked, &directory, token).await?;
     let tags = SessionTags::of_claims(&claims.others);
+    let source = SourceIdentity::of_claims(&claims.others);
     let (identity, audience) = identity_of(&provider, claims)?;
     *principal = Principal::WebIdentity {
         account: account_of(&account),
@@ -115,8 +119,9 @@ async fn assume_role(
     let role = directory.role(arn);
     let mut told = role.map(|role| of_resource(&role.tags)).unwrap_or_default();
     told.push(("sts:RoleSessionName".to_owned(), session.to_owned()));
-    let tags = tags?;
+    let (tags, source) = (tags?, source?);
     told.extend(tags.told());
+    told.extend(source.told());
     let number = account.number();
     let may = |action| {
         let call = Call { action, resource: arn, headers, peer, id: asked.id, told: &told };
@@ -129,7 +134,13 @@ async fn assume_role(
     };
     let decision = may(ASSUME_ROLE_WITH_WEB_IDENTITY)?;
     let role = role.ok_or_else(IamError::internal)?;
-    let of_tags = if tags.is_empty() { None } else { Some(may(TAG_SESSION)?) };
+    let mut more = Vec::new();
+    if !tags.is_empty() {
+        more.push((TAG_SESSION, may(TAG_SESSION)?));
+    }
+    if source.get().is_some() {
+        more.push((SET_SOURCE_IDENTITY, may(SET_SOURCE_IDENTITY)?));
+    }
     if role.role.as_ref().is_none_or(|terms| seconds > terms.session_seconds_max) {
         return Err(IamError::validation(
             "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
@@ -149,12 +160,15 @@ async fn assume_role(
     });
     let has_more = length > 0 || !tags.is_empty();
     let made = Session::new(subject, now(gateway)).limited(policy, arns).of_web_identity(identity);
-    let made = tags.give(made);
+    let made = tags.give(made.of_source(source.get().map(str::to_owned)));
     let issued = write_credentials(gateway, &account, &mut out, &made, seconds).await?;
     if has_more {
         write_packed_size(&mut out, &made, length);
     }
-    Ok(Served { decision, tags: of_tags, issued, result: out })
+    if let Some(source) = source.get() {
+        out.text("SourceIdentity", source);
+    }
+    Ok(Served { decision, more, issued, source, result: out })
 }
 
 /// Refuses what the call does not have.
@@ -209,7 +223,8 @@ async fn prove(
         }
         Err(early @ NotNow::Early(_)) => return Err(IamError::idp_rejected_claim(early.to_string())),
     }
-    let is_unknown = |claim: &&String| claim.starts_with(AWS_CLAIMS) && !SessionTags::is_claim(claim);
+    let is_known = |claim: &str| SessionTags::is_claim(claim) || claim == source_identity::CLAIM;
+    let is_unknown = |claim: &&String| claim.starts_with(AWS_CLAIMS) && !is_known(claim);
     if let Some(claim) = claims.others.keys().find(is_unknown) {
         let message = format!("The claim {} is not supported.", quoted(claim));
         return Err(IamError::idp_rejected_claim(message));

@@ -73,6 +73,9 @@ pub(crate) struct Session {
     /// The keys of those of them that are handed on to sessions which are begun in this one.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     transitive_tag_keys: BTreeSet<String>,
+    /// Who is behind it, as was said when it, or the first of those that it was begun in, was begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) source_identity: Option<String>,
     /// By whose token it was begun, if it was by one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) web_identity: Option<WebIdentity>,
@@ -89,6 +92,7 @@ impl Session {
             policy_arns: BTreeSet::new(),
             tags: BTreeMap::new(),
             transitive_tag_keys: BTreeSet::new(),
+            source_identity: None,
             web_identity: None,
             parsed: None,
         }
@@ -97,6 +101,11 @@ impl Session {
     /// The same, begun by the token of a provider.
     pub(crate) fn of_web_identity(self, identity: WebIdentity) -> Self {
         Self { web_identity: Some(identity), ..self }
+    }
+
+    /// The same with this source identity.
+    pub(crate) fn of_source(self, source_identity: Option<String>) -> Self {
+        Self { source_identity, ..self }
     }
 
     /// The same with these tags, of which those of these keys are handed on.
