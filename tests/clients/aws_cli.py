@@ -207,7 +207,12 @@ def identities(session, aws, url, bucket):
         for endpoint in session.target.endpoints:
             assert "InvalidAccessKeyId" in in_role("s3", "cp", small, f"{url}/role/own", endpoint=endpoint, code=None)
     with session.case("a policy's versions are made and set in force"):
-        arn = iam("create-policy", "--policy-name", policy_name, "--policy-document", f"file://{document}")["Policy"]["Arn"]
+        made = iam("create-policy", "--policy-name", policy_name, "--policy-document", f"file://{document}", "--tags", "Key=team,Value=red")
+        arn = made["Policy"]["Arn"]
+        iam("tag-policy", "--policy-arn", arn, "--tags", "Key=stage,Value=test")
+        iam("untag-policy", "--policy-arn", arn, "--tag-keys", "team")
+        expect(iam("list-policy-tags", "--policy-arn", arn)["Tags"], [{"Key": "stage", "Value": "test"}])
+        expect(iam("get-policy", "--policy-arn", arn)["Policy"]["Tags"], [{"Key": "stage", "Value": "test"}])
         iam("create-policy-version", "--policy-arn", arn, "--policy-document", f"file://{document}", "--set-as-default")
         versions = iam("list-policy-versions", "--policy-arn", arn)["Versions"]
         expect([version["VersionId"] for version in versions if version["IsDefaultVersion"]], ["v2"])

@@ -40,7 +40,7 @@ const fn of_tag(name: &'static str, of: Of) -> Known {
     Known { is_of_tag: true, ..known(name, of) }
 }
 
-/// Those that end with the key of a tag of a user, a role or a provider. IAM User Guide, "Tags for AWS Identity and Access Management
+/// Those that end with the key of a tag of a user, a role, a provider or a policy. IAM User Guide, "Tags for AWS Identity and Access Management
 /// resources", the section "Rules for tagging in IAM and AWS STS": case does not tell keys apart.
 const fn of_records_tag(name: &'static str, of: Of) -> Known {
     Known { ignores_case: true, ..of_tag(name, of) }
@@ -58,12 +58,14 @@ const LISTS: Of = Of::Some(&["ListBucket", "ListBucketVersions"]);
 const TAGGED: Of = Of::Some(&["PutObject", "PutObjectTagging", "PutObjectVersionTagging"]);
 const RETAINED: Of = Of::Some(&["PutObject", "PutObjectRetention"]);
 
-/// What gives a user, a role or a session tags, and what takes them.
+/// What gives a user, a role, a provider, a policy or a session tags, and what takes them.
 const GIVES_TAGS: Of = Of::Some(&[
     "iam:CreateOpenIDConnectProvider",
+    "iam:CreatePolicy",
     "iam:CreateRole",
     "iam:CreateUser",
     "iam:TagOpenIDConnectProvider",
+    "iam:TagPolicy",
     "iam:TagRole",
     "iam:TagUser",
     "sts:AssumeRole",
@@ -74,12 +76,15 @@ const GIVES_TAGS: Of = Of::Some(&[
 ]);
 const CHANGES_TAGS: Of = Of::Some(&[
     "iam:CreateOpenIDConnectProvider",
+    "iam:CreatePolicy",
     "iam:CreateRole",
     "iam:CreateUser",
     "iam:TagOpenIDConnectProvider",
+    "iam:TagPolicy",
     "iam:TagRole",
     "iam:TagUser",
     "iam:UntagOpenIDConnectProvider",
+    "iam:UntagPolicy",
     "iam:UntagRole",
     "iam:UntagUser",
     "sts:AssumeRole",
@@ -111,14 +116,17 @@ const BOUNDED: Of = Of::Some(&[
     "iam:PutUserPolicy",
 ]);
 
-/// What is done to a user, a role or a provider that is there.
+/// What is done to a user, a role, a provider or a policy that is there.
 const TAGGED_RECORDS: Of = Of::Some(&[
     "iam:AddClientIDToOpenIDConnectProvider",
     "iam:AttachRolePolicy",
     "iam:AttachUserPolicy",
     "iam:CreateAccessKey",
+    "iam:CreatePolicyVersion",
     "iam:DeleteAccessKey",
     "iam:DeleteOpenIDConnectProvider",
+    "iam:DeletePolicy",
+    "iam:DeletePolicyVersion",
     "iam:DeleteRole",
     "iam:DeleteRolePermissionsBoundary",
     "iam:DeleteRolePolicy",
@@ -128,6 +136,8 @@ const TAGGED_RECORDS: Of = Of::Some(&[
     "iam:DetachRolePolicy",
     "iam:DetachUserPolicy",
     "iam:GetOpenIDConnectProvider",
+    "iam:GetPolicy",
+    "iam:GetPolicyVersion",
     "iam:GetRole",
     "iam:GetRolePolicy",
     "iam:GetUser",
@@ -135,9 +145,12 @@ const TAGGED_RECORDS: Of = Of::Some(&[
     "iam:ListAccessKeys",
     "iam:ListAttachedRolePolicies",
     "iam:ListAttachedUserPolicies",
+    "iam:ListEntitiesForPolicy",
     "iam:ListGroupsForUser",
     "iam:ListInstanceProfilesForRole",
     "iam:ListOpenIDConnectProviderTags",
+    "iam:ListPolicyTags",
+    "iam:ListPolicyVersions",
     "iam:ListRolePolicies",
     "iam:ListRoleTags",
     "iam:ListUserPolicies",
@@ -147,10 +160,13 @@ const TAGGED_RECORDS: Of = Of::Some(&[
     "iam:PutUserPermissionsBoundary",
     "iam:PutUserPolicy",
     "iam:RemoveClientIDFromOpenIDConnectProvider",
+    "iam:SetDefaultPolicyVersion",
     "iam:TagOpenIDConnectProvider",
+    "iam:TagPolicy",
     "iam:TagRole",
     "iam:TagUser",
     "iam:UntagOpenIDConnectProvider",
+    "iam:UntagPolicy",
     "iam:UntagRole",
     "iam:UntagUser",
     "iam:UpdateAccessKey",

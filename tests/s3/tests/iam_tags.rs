@@ -1,4 +1,4 @@
-//! Tags of users and roles, and the conditions that ask for them.
+//! Tags of users, roles and policies, and the conditions that ask for them.
 
 use harness::{Client, Element, Server};
 use http::Method;
@@ -34,10 +34,25 @@ fn tags_are_given_answered_listed_and_taken() {
     let server = Server::start();
     let root = server.client();
     let good = trust(&["*"]);
-    for (kind, name, more) in
-        [("User", "UserName", &[][..]), ("Role", "RoleName", &[("AssumeRolePolicyDocument", good.as_str())])]
-    {
-        let named = (name, "with");
+    let policy = r#"{"Statement": {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}}"#;
+    let [with, none] = ["with", "no"].map(|name| format!("arn:aws:iam::750814517293:policy/{name}"));
+    for (kind, new, named, nobody, more) in [
+        ("User", ("UserName", "with"), ("UserName", "with"), ("UserName", "no"), &[][..]),
+        (
+            "Role",
+            ("RoleName", "with"),
+            ("RoleName", "with"),
+            ("RoleName", "no"),
+            &[("AssumeRolePolicyDocument", good.as_str())],
+        ),
+        (
+            "Policy",
+            ("PolicyName", "with"),
+            ("PolicyArn", with.as_str()),
+            ("PolicyArn", none.as_str()),
+            &[("PolicyDocument", policy)],
+        ),
+    ] {
         let (create, get) = (format!("Create{kind}"), format!("Get{kind}"));
         let (tag, untag, list) = (format!("Tag{kind}"), format!("Untag{kind}"), format!("List{kind}Tags"));
         let two = [
@@ -46,7 +61,7 @@ fn tags_are_given_answered_listed_and_taken() {
             ("Tags.member.2.Key", "stage"),
             ("Tags.member.2.Value", ""),
         ];
-        let made = iam(root, &create, &[&[named][..], more, &two].concat());
+        let made = iam(root, &create, &[&[new][..], more, &two].concat());
         assert_eq!(tags(&made, &format!("{create}Result/{kind}")), "Team=a b stage=");
         let found = || tags(&iam(root, &get, &[named]), &format!("{get}Result/{kind}"));
         assert_eq!(found(), "Team=a b stage=");
@@ -110,9 +125,9 @@ fn tags_are_given_answered_listed_and_taken() {
             let more = if *action == untag { ("TagKeys.member.1", "a") } else { ("Tags.member.1.Key", "a") };
             let value = ("Tags.member.1.Value", "b");
             let sent: Vec<_> = match action {
-                action if *action == tag => vec![(name, "no"), more, value],
-                action if *action == untag => vec![(name, "no"), more],
-                _ => vec![(name, "no")],
+                action if *action == tag => vec![nobody, more, value],
+                action if *action == untag => vec![nobody, more],
+                _ => vec![nobody],
             };
             refused(root, action, &sent, 404, "NoSuchEntity");
         }
@@ -172,4 +187,54 @@ fn rights_depend_on_tags() {
     refused(&ann, "UntagUser", &[("UserName", "rob"), ("TagKeys.member.1", "Team")], 403, "AccessDenied");
     iam(&ann, "UntagUser", &[("UserName", "rob"), ("TagKeys.member.1", "stage")]);
     refused(&ann, "TagUser", &[&[("UserName", "rob")][..], &of("red")].concat(), 403, "AccessDenied");
+}
+
+/// Tags of a policy are asked for as those of users are, and what every account has cannot be tagged.
+#[test]
+fn rights_to_policies_depend_on_their_tags() {
+    let server = Server::start();
+    let root = server.client();
+    let ann = user(root, "ann");
+    let document = r#"{"Statement": {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}}"#;
+    let of = |team: &'static str| [("Tags.member.1.Key", "Team"), ("Tags.member.1.Value", team)];
+    let make = |client: &Client, name: &str, tags: &[(&str, &str)]| {
+        let parameters = [&[("PolicyName", name), ("PolicyDocument", document)][..], tags].concat();
+        client.call("iam", "CreatePolicy", &parameters)
+    };
+    for (name, team) in [("red", "red"), ("blue", "blue")] {
+        make(root, name, &of(team)).ok();
+    }
+    let [red, blue] = ["red", "blue"].map(|name| format!("arn:aws:iam::750814517293:policy/{name}"));
+    let named = |arn: &'static str| ("PolicyArn", arn);
+    let (red, blue): (&'static str, &'static str) = (red.leak(), blue.leak());
+    put_user(root, "ann", "iam:*", r#""StringEquals": {"iam:ResourceTag/team": "red"}"#);
+    let version = [named(red), ("PolicyDocument", document), ("SetAsDefault", "true")];
+    iam(&ann, "CreatePolicyVersion", &version);
+    for action in ["GetPolicy", "ListPolicyTags", "ListPolicyVersions", "ListEntitiesForPolicy"] {
+        iam(&ann, action, &[named(red)]);
+        refused(&ann, action, &[named(blue)], 403, "AccessDenied");
+    }
+    refused(&ann, "DeletePolicy", &[named(blue)], 403, "AccessDenied");
+    refused(&ann, "TagPolicy", &[&[named(blue)][..], &of("red")].concat(), 403, "AccessDenied");
+    // A version and its setting in force leave tags alone.
+    assert_eq!(tags(&iam(root, "GetPolicy", &[named(red)]), "GetPolicyResult/Policy"), "Team=red");
+    let listed = iam(root, "ListPolicies", &[("Scope", "Local")]);
+    assert!(listed.all("ListPoliciesResult/Policies/member/Tags/member/Key").is_empty());
+
+    // To make one with tags takes the right to give them.
+    put_user(root, "ann", "iam:CreatePolicy", r#""StringEquals": {"aws:RequestTag/team": "red"}"#);
+    make(&ann, "new", &of("red")).refused_call(403, "AccessDenied");
+    put_user(root, "ann", "iam:*Policy", r#""StringEquals": {"aws:RequestTag/team": "red"}"#);
+    make(&ann, "new", &of("blue")).refused_call(403, "AccessDenied");
+    make(&ann, "new", &of("red")).ok();
+    put_user(root, "ann", "iam:UntagPolicy", r#""ForAllValues:StringEquals": {"aws:TagKeys": ["stage"]}"#);
+    refused(&ann, "UntagPolicy", &[named(red), ("TagKeys.member.1", "Team")], 403, "AccessDenied");
+    iam(&ann, "UntagPolicy", &[named(red), ("TagKeys.member.1", "stage")]);
+
+    let everybodys = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess";
+    refused(root, "TagPolicy", &[&[named(everybodys)][..], &of("red")].concat(), 400, "ValidationError");
+    assert_eq!(tags(&iam(root, "ListPolicyTags", &[named(everybodys)]), "ListPolicyTagsResult"), "");
+    make(root, "bad", &[("Tags.member.1.Key", "aws:k"), ("Tags.member.1.Value", "v")])
+        .refused_call(400, "InvalidInput");
+    refused(root, "GetPolicy", &[("PolicyArn", "arn:aws:iam::750814517293:policy/bad")], 404, "NoSuchEntity");
 }

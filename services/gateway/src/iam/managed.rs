@@ -1,6 +1,6 @@
 //! Policies that users, groups and roles have in common, and their versions: CreatePolicy, GetPolicy, ListPolicies, DeletePolicy,
 //! CreatePolicyVersion, GetPolicyVersion, ListPolicyVersions, DeletePolicyVersion, SetDefaultPolicyVersion,
-//! ListEntitiesForPolicy. IAM API Reference, the page of each.
+//! ListEntitiesForPolicy, TagPolicy, UntagPolicy, ListPolicyTags. IAM API Reference, the page of each.
 
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use super::{
     Context, IamError, Plan, Planned, Xml,
     holders::{document, escaped, length},
     record, removal,
+    tags::{add_to, members, missing, remove_from, tag_keys, tags, write_tag},
 };
 use crate::identity::{Holder, ManagedPolicy, PolicyVersion, built_in_policies, entry_name};
 
@@ -130,6 +131,12 @@ fn write_policy(context: &Context<'_>, out: &mut Xml, policy: &ManagedPolicy) {
     out.text("UpdateDate", xml_date(Timestamp(policy.updated_ms)).as_str());
 }
 
+/// The same with its tags, which lists of policies do not have.
+fn write_whole_policy(context: &Context<'_>, out: &mut Xml, policy: &ManagedPolicy) {
+    write_policy(context, out, policy);
+    members(out, &policy.tags);
+}
+
 fn write_version(out: &mut Xml, policy: &ManagedPolicy, number: u32, version: &PolicyVersion, whole: bool) {
     if whole {
         out.text("Document", &escaped(&version.document));
@@ -149,13 +156,14 @@ fn checked_document<'a>(context: &'a Context<'_>) -> Result<&'a str, IamError> {
 
 pub(super) fn create_policy(context: &Context<'_>) -> Planned {
     let parameters = context.parameters;
-    parameters.only(&["PolicyName", "Path", "PolicyDocument", "Description"])?;
+    parameters.only_with(&["PolicyName", "Path", "PolicyDocument", "Description"], &["Tags"])?;
     let name = parameters.name("PolicyName", NAME_LENGTH_MAX)?;
     let path = parameters.path("Path")?.unwrap_or("/");
     let description = parameters.get("Description").unwrap_or_default();
     if description.chars().count() > 1000 {
         return Err(IamError::validation("The description has more than 1000 characters."));
     }
+    let tags = tags(parameters)?;
     let document = checked_document(context)?;
     if context.directory.policies.contains_key(&entry_name(name)) {
         return Err(IamError::exists(format!(
@@ -167,9 +175,10 @@ pub(super) fn create_policy(context: &Context<'_>) -> Planned {
     }
     let id = context.new_id("ANPA");
     let (account, document) = (context.account().number(), document.to_owned());
-    let policy = ManagedPolicy::new(&account, (name, path), id, description, document, context.now);
+    let mut policy = ManagedPolicy::new(&account, (name, path), id, description, document, context.now);
+    add_to(&mut policy.tags, tags)?;
     let mut result = Xml::default();
-    result.element("Policy", |out| write_policy(context, out, &policy));
+    result.element("Policy", |out| write_whole_policy(context, out, &policy));
     Ok(Plan { result, ..Plan::change(vec![store(&policy)?]) })
 }
 
@@ -177,7 +186,7 @@ pub(super) fn get_policy(context: &Context<'_>) -> Planned {
     context.parameters.only(&["PolicyArn"])?;
     let policy = named(context)?;
     let mut result = Xml::default();
-    result.element("Policy", |out| write_policy(context, out, policy));
+    result.element("Policy", |out| write_whole_policy(context, out, policy));
     Ok(Plan::answer(result))
 }
 
@@ -324,6 +333,40 @@ pub(super) fn set_default_policy_version(context: &Context<'_>) -> Planned {
     (policy.default, _) = version(context, &policy)?;
     policy.updated_ms = context.now.0;
     Ok(Plan::change(vec![store(&policy)?]))
+}
+
+pub(super) fn tag_policy(context: &Context<'_>) -> Planned {
+    context.parameters.only_with(&["PolicyArn"], &["Tags"])?;
+    let tags = tags(context.parameters)?;
+    if tags.is_empty() {
+        return Err(missing("tags"));
+    }
+    let mut policy = own(context)?;
+    add_to(&mut policy.tags, tags)?;
+    Ok(Plan::change(vec![store(&policy)?]))
+}
+
+/// What it does not have it need not lose.
+pub(super) fn untag_policy(context: &Context<'_>) -> Planned {
+    context.parameters.only_with(&["PolicyArn"], &["TagKeys"])?;
+    let keys = tag_keys(context.parameters)?;
+    if keys.is_empty() {
+        return Err(missing("tagKeys"));
+    }
+    let mut policy = own(context)?;
+    for key in keys {
+        remove_from(&mut policy.tags, key);
+    }
+    Ok(Plan::change(vec![store(&policy)?]))
+}
+
+pub(super) fn list_policy_tags(context: &Context<'_>) -> Planned {
+    context.parameters.only(&["PolicyArn", "Marker", "MaxItems"])?;
+    let tags = named(context)?.tags.iter();
+    let mut result = Xml::default();
+    let entries = tags.map(|(key, value)| (key.clone(), (key, value)));
+    context.parameters.page(&mut result, "Tags", entries, |out, (key, value)| write_tag(out, key, value))?;
+    Ok(Plan::answer(result))
 }
 
 /// Who has a policy.

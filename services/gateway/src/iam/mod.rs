@@ -240,6 +240,9 @@ const CALLS: &[Handler] = &[
     ("iam:DeletePolicyVersion", managed::resource, managed::delete_policy_version),
     ("iam:SetDefaultPolicyVersion", managed::resource, managed::set_default_policy_version),
     ("iam:ListEntitiesForPolicy", managed::resource, managed::list_entities_for_policy),
+    ("iam:TagPolicy", managed::resource, managed::tag_policy),
+    ("iam:UntagPolicy", managed::resource, managed::untag_policy),
+    ("iam:ListPolicyTags", managed::resource, managed::list_policy_tags),
 ];
 
 /// Whether a request is a call of IAM or STS, if its host names no bucket: nothing of S3 is a form that is posted to `/`.
@@ -375,15 +378,20 @@ fn tags_action(action: &str, parameters: &Parameters) -> Option<&'static str> {
         "iam:CreateUser" => "iam:TagUser",
         "iam:CreateRole" => "iam:TagRole",
         "iam:CreateOpenIDConnectProvider" => "iam:TagOpenIDConnectProvider",
+        "iam:CreatePolicy" => "iam:TagPolicy",
         _ => return None,
     };
     parameters.has_members("Tags").then_some(tags)
 }
 
-/// The condition keys that a call has by the user, the role or the provider that it is done to; none by an ARN of nothing that has tags.
+/// The condition keys that a call has by the user, the role, the provider or the policy that it is done to; none by an ARN of nothing that
+/// has tags.
 pub(crate) fn told_of_resource(directory: &Directory, action: &str, arn: &str) -> Vec<(String, String)> {
     if let Some(provider) = directory.provider(arn) {
         return tags::of_resource(&provider.tags);
+    }
+    if let Some(policy) = directory.managed(arn) {
+        return tags::of_resource(&policy.tags);
     }
     directory.holder(arn).map(|holder| told_of_holder(action, holder)).unwrap_or_default()
 }

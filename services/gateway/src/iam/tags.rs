@@ -119,7 +119,7 @@ pub(super) fn add_to(own: &mut BTreeMap<String, String>, tags: Vec<(&str, &str)>
     }
     match own.len() > TAGS_MAX {
         true => Err(IamError::limit(format!(
-            "Cannot exceed quota for TagsPerUser, TagsPerRole or TagsPerOpenIdConnectProvider: {TAGS_MAX}"
+            "Cannot exceed quota for TagsPerUser, TagsPerRole, TagsPerPolicy or TagsPerOpenIdConnectProvider: {TAGS_MAX}"
         ))),
         false => Ok(()),
     }
@@ -129,7 +129,7 @@ pub(super) fn remove_from(own: &mut BTreeMap<String, String>, key: &str) {
     own.retain(|other, _| !is_same_key(other, key));
 }
 
-/// The condition keys that a call has by the tags of the user, the role or the provider that it is done to.
+/// The condition keys that a call has by the tags of the user, the role, the provider or the policy that it is done to.
 pub(super) fn of_resource(tags: &BTreeMap<String, String>) -> Vec<(String, String)> {
     tags.iter().map(|(key, value)| (format!("iam:ResourceTag/{key}"), value.clone())).collect()
 }

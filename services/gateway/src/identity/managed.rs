@@ -26,6 +26,9 @@ pub(crate) struct ManagedPolicy {
     /// The number of the next version.
     pub(crate) next: u32,
     pub(crate) versions: BTreeMap<u32, PolicyVersion>,
+    /// Tags, by their keys, of which no two differ in case alone.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) tags: BTreeMap<String, String>,
     /// Whether it is one of those that every account has.
     #[serde(skip)]
     pub(crate) is_built_in: bool,
@@ -65,6 +68,7 @@ impl ManagedPolicy {
             default: 1,
             next: 2,
             versions: BTreeMap::from([(1, PolicyVersion { document, created_ms: now.0 })]),
+            tags: BTreeMap::new(),
             is_built_in: false,
             parsed: OnceLock::new(),
         }
