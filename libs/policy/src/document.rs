@@ -11,7 +11,7 @@ use crate::{
     json::Json,
     key::Key,
     pattern::{Syntax, Text},
-    principal::{Grantee, Principals},
+    principal::{Grantee, More, Principals},
 };
 
 /// Most bytes of a bucket's policy. Source: Amazon S3 User Guide, "Bucket policies for Amazon S3".
@@ -179,9 +179,9 @@ impl Elements {
                 "Effect" => elements.effect = Some(value),
                 "Principal" | "NotPrincipal" if elements.principals.is_none() => {
                     let more = match of {
-                        Of::Bucket(_) => Some("Service"),
-                        Of::Trust => Some("Federated"),
-                        Of::Identity => None,
+                        Of::Bucket(_) => More::Deliveries,
+                        Of::Trust => More::Assuming,
+                        Of::Identity => More::None,
                     };
                     elements.principals = Some(Principals::parse(&value, is_not, more)?);
                 }

@@ -161,6 +161,28 @@ pub enum Grantee {
     },
     /// A service of AWS, in whose place the store itself is.
     Service(Service),
+    /// Any other service of AWS, by its name. None is here, so that nobody is meant.
+    NoService(String),
+}
+
+/// Kinds of principals that a policy may name beside those that every policy may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum More {
+    None,
+    /// The services by which S3 delivers something, as in the policies of buckets.
+    Deliveries,
+    /// Providers of OpenID Connect, and services of any name, as in the policies of who may assume a role.
+    Assuming,
+}
+
+impl More {
+    fn has(self, kind: &str) -> bool {
+        match self {
+            Self::None => false,
+            Self::Deliveries => kind == "Service",
+            Self::Assuming => matches!(kind, "Service" | "Federated"),
+        }
+    }
 }
 
 impl Grantee {
@@ -204,6 +226,19 @@ impl Grantee {
         is_good.then(|| Self::Provider { account: account.to_owned(), name: name.to_owned() })
     }
 
+    /// A service, by its name.
+    fn parse_service(text: &str, more: More) -> Result<Self, Malformed> {
+        match more {
+            More::Assuming if is_service(text) => Ok(Self::NoService(text.to_owned())),
+            More::Assuming => {
+                Err(Malformed::of(format!("Invalid principal in policy: \"SERVICE\":\"{text}\""), text))
+            }
+            More::None | More::Deliveries => {
+                Service::parse(text).map(Self::Service).ok_or_else(|| no_such_service(text))
+            }
+        }
+    }
+
     fn is(&self, principal: &Principal) -> bool {
         match (self, principal) {
             (Self::Everyone, _) => true,
@@ -238,7 +273,8 @@ impl Grantee {
                 | Self::Session { .. }
                 | Self::Federated { .. }
                 | Self::Provider { .. }
-                | Self::Service(_),
+                | Self::Service(_)
+                | Self::NoService(_),
                 _,
             ) => false,
         }
@@ -258,8 +294,20 @@ impl fmt::Display for Grantee {
             Self::Federated { account, name } => write!(f, "arn:aws:sts::{account}:federated-user/{name}"),
             Self::Provider { account, name } => write!(f, "arn:aws:iam::{account}:oidc-provider/{name}"),
             Self::Service(service) => service.fmt(f),
+            Self::NoService(name) => f.write_str(name),
         }
     }
+}
+
+/// Whether it is the name of a service of AWS: `ec2.amazonaws.com`, `pods.eks.amazonaws.com`, `s3.eu-west-1.amazonaws.com`. Which of them
+/// there are AWS alone knows. IAM User Guide, "AWS JSON policy elements: Principal", the section "AWS service principals".
+fn is_service(text: &str) -> bool {
+    let name = text.strip_suffix(".cn").unwrap_or(text).strip_suffix(".amazonaws.com");
+    let is_label = |label: &str| {
+        let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        !label.is_empty() && label.bytes().all(good) && !label.starts_with('-') && !label.ends_with('-')
+    };
+    text.len() <= 255 && name.is_some_and(|name| name.split('.').all(is_label))
 }
 
 /// 12 digits, or a canonical user id.
@@ -278,15 +326,14 @@ pub(crate) struct Principals {
 
 impl Principals {
     /// It may name principals of one more kind than those that every policy may.
-    pub(crate) fn parse(value: &Json, is_negated: bool, more: Option<&str>) -> Result<Self, Malformed> {
+    pub(crate) fn parse(value: &Json, is_negated: bool, more: More) -> Result<Self, Malformed> {
         let invalid = |detail: &str| Malformed::of("Invalid principal in policy", detail);
         let mut grantees = Vec::new();
         match value {
             Json::Text(text) if text == "*" => grantees.push(Grantee::Everyone),
             Json::Object(members) if !members.is_empty() => {
                 for (kind, value) in members {
-                    let is_more = more == Some(kind.as_str());
-                    if !is_more && !matches!(kind.as_str(), "AWS" | "CanonicalUser") {
+                    if !more.has(kind) && !matches!(kind.as_str(), "AWS" | "CanonicalUser") {
                         return Err(unsupported(kind));
                     }
                     let texts =
@@ -294,8 +341,7 @@ impl Principals {
                     for text in texts {
                         match kind.as_str() {
                             "Service" => {
-                                let service = Service::parse(text).ok_or_else(|| no_such_service(text))?;
-                                grantees.push(Grantee::Service(service));
+                                grantees.push(Grantee::parse_service(text, more)?);
                                 continue;
                             }
                             "Federated" => {

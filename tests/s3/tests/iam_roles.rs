@@ -138,7 +138,7 @@ fn what_no_role_can_have_is_refused_and_changes_nothing() {
     let root = server.client();
     let good = trust(&["*"]);
     iam(root, "CreateRole", &[("RoleName", "r"), ("AssumeRolePolicyDocument", &good)]);
-    let service = r#"{"Statement": {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}}"#;
+    let service = r#"{"Statement": {"Effect": "Allow", "Principal": {"Service": "ec2.example.com"}, "Action": "sts:AssumeRole"}}"#;
     let nobody = trust(&[&format!("arn:aws:iam::{ACCOUNT}:user/nobody")]);
     let another = trust(&["111122223333"]);
     let itself = trust(&[&format!("arn:aws:iam::{ACCOUNT}:role/new")]);
@@ -177,6 +177,33 @@ fn what_no_role_can_have_is_refused_and_changes_nothing() {
     assert_eq!(roles.all("ListRolesResult/Roles/member/RoleName"), ["r"]);
     assert_eq!(roles.all("ListRolesResult/Roles/member/MaxSessionDuration"), ["3600"]);
     assert!(roles.all("ListRolesResult/Roles/member/AssumeRolePolicyDocument")[0].contains("%2A"));
+}
+
+/// Roles for services of AWS are made and kept as they are written, and nobody assumes one by that.
+#[test]
+fn a_role_for_a_service_is_kept_and_assumed_by_nobody() {
+    let server = Server::start();
+    let root = server.client();
+    let ann = crate::iam_users::user(root, "ann");
+    let all = r#"{"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}"#;
+    iam(root, "PutUserPolicy", &[("UserName", "ann"), ("PolicyName", "p"), ("PolicyDocument", all)]);
+    let document = r#"{"Version": "2012-10-17", "Statement": {"Sid": "", "Effect": "Allow", "Principal": {"Service": ["ec2.amazonaws.com", "pods.eks.amazonaws.com"]}, "Action": ["sts:AssumeRole", "sts:TagSession"], "Condition": {"StringEquals": {"aws:SourceAccount": "750814517293"}}}}"#;
+    iam(root, "CreateRole", &[("RoleName", "node"), ("AssumeRolePolicyDocument", document)]);
+    let found = iam(root, "GetRole", &[("RoleName", "node")]);
+    let written = found.find("GetRoleResult/Role/AssumeRolePolicyDocument").expect("a document");
+    assert!(written.contains("pods.eks.amazonaws.com"), "{written}");
+    let plain =
+        document.replace(r#", "Condition": {"StringEquals": {"aws:SourceAccount": "750814517293"}}"#, "");
+    let arn = format!("arn:aws:iam::{ACCOUNT}:role/node");
+    let asked = [("RoleArn", arn.as_str()), ("RoleSessionName", "s1")];
+    for document in [document, &plain] {
+        iam(root, "UpdateAssumeRolePolicy", &[("RoleName", "node"), ("PolicyDocument", document)]);
+        ann.call("sts", "AssumeRole", &asked).refused_call(403, "AccessDenied");
+    }
+    // Beside somebody, it changes nothing.
+    let both = plain.replace("\"Principal\": {", &format!("\"Principal\": {{\"AWS\": \"{ACCOUNT}\", "));
+    iam(root, "UpdateAssumeRolePolicy", &[("RoleName", "node"), ("PolicyDocument", &both)]);
+    ann.call("sts", "AssumeRole", &asked).ok();
 }
 
 /// What takes a right takes it of the role that it is done to.

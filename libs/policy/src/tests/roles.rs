@@ -65,7 +65,9 @@ fn what_is_no_trust_policy_is_refused() {
         format!(
             r#"{{"Effect": "Allow", {who}, "Action": "sts:AssumeRole", "Condition": {{"StringEquals": {{"s3:prefix": "a"}}}}}}"#
         ),
-        r#"{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}"#
+        r#"{"Effect": "Allow", "Principal": {"Service": "amazonaws.com"}, "Action": "sts:AssumeRole"}"#
+            .to_owned(),
+        r#"{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRoleWithWebIdentity"}"#
             .to_owned(),
         r#"{"Effect": "Allow", "Principal": {"Federated": "a"}, "Action": "sts:AssumeRole"}"#.to_owned(),
         r#"{"Effect": "Allow", "NotPrincipal": {"AWS": "111122223333"}, "Action": "sts:AssumeRole"}"#
@@ -73,6 +75,52 @@ fn what_is_no_trust_policy_is_refused() {
     ] {
         assert!(parse(&statement).is_err(), "{statement}");
     }
+}
+
+/// A service is named by what can be the name of one, and nobody is meant by it.
+#[test]
+fn a_trust_policy_names_services_that_are_nobody_here() {
+    let of = |principal: &str| {
+        parse(&format!(r#"{{"Effect": "Allow", "Principal": {principal}, "Action": "sts:AssumeRole"}}"#))
+    };
+    for service in [
+        "ec2.amazonaws.com",
+        "lambda.amazonaws.com",
+        "pods.eks.amazonaws.com",
+        "s3.eu-west-1.amazonaws.com",
+        "ec2.amazonaws.com.cn",
+        "logging.s3.amazonaws.com",
+    ] {
+        let policy = of(&format!(r#"{{"Service": "{service}"}}"#)).expect(service);
+        for who in [user(ME, "ann"), in_role("r", "s"), root(ME), Principal::Anonymous] {
+            assert_eq!(naming(&policy, &who, "sts:AssumeRole", &[]), None, "{service} {who:?}");
+        }
+        assert_eq!(policy.grantees().map(ToString::to_string).collect::<Vec<_>>(), [service]);
+    }
+    let both = of(r#"{"AWS": "111122223333", "Service": ["ec2.amazonaws.com", "lambda.amazonaws.com"]}"#);
+    let both = both.expect("a policy");
+    assert_eq!(naming(&both, &user(ME, "ann"), "sts:AssumeRole", &[]), Some(Naming::OfAccount));
+    for none in [
+        "",
+        "*",
+        "ec2",
+        "amazonaws.com",
+        ".amazonaws.com",
+        "*.amazonaws.com",
+        "EC2.amazonaws.com",
+        "ec2.amazonaws.com ",
+        "ec2..amazonaws.com",
+        "-ec2.amazonaws.com",
+        "ec2.example.com",
+        "ec2.amazonaws.com.example.com",
+        "ec2.amazonaws.org.cn",
+        "arn:aws:iam::111122223333:role/r",
+        &format!("{}.amazonaws.com", "a".repeat(250)),
+    ] {
+        let refused = of(&format!(r#"{{"Service": "{none}"}}"#)).expect_err(none);
+        assert!(refused.message.starts_with("Invalid principal in policy"), "{refused:?}");
+    }
+    assert!(of(r#"{"Service": []}"#).is_err() && of(r#"{"Service": {}}"#).is_err());
 }
 
 /// What a session is given beside is asked about by the same keys, in the same statement or in another.

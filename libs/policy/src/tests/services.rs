@@ -2,7 +2,7 @@
 //! Amazon S3 User Guide, "Enabling Amazon S3 server access logging" and "Configuring Amazon S3 Inventory".
 
 use super::{BUCKET, account, allows, denies, one, parse, policy, root, user};
-use crate::{Delivery, Grantee, Policy, Principal, Service};
+use crate::{Context, Delivery, Grantee, Policy, Principal, Request, Resource, Service, Verdict, evaluate};
 
 const LOGS: &str = r#"{"Version": "2012-10-17", "Statement": [{"Sid": "S3ServerAccessLogsPolicy", "Effect": "Allow",
     "Principal": {"Service": "logging.s3.amazonaws.com"}, "Action": "s3:PutObject", "Resource": "arn:aws:s3:::amzn-s3-demo-bucket/logs/*",
@@ -126,7 +126,14 @@ fn other_services_are_refused_by_name_and_none_assumes_a_role() {
             ("Invalid principal in policy", Some("Service"))
         );
     }
+    // Of who may assume a role another kind of policy tells, where the store itself is nobody either.
     let trust = r#"{"Statement": {"Effect": "Allow", "Principal": {"Service": "s3.amazonaws.com"}, "Action": "sts:AssumeRole"}}"#;
-    let error = Policy::parse_trust(trust.as_bytes()).unwrap_err();
-    assert_eq!(error.detail.as_deref(), Some("Service"));
+    let trust = Policy::parse_trust(trust.as_bytes()).unwrap();
+    let context = Context::default();
+    for service in [Service::S3, Service::Logging] {
+        let (principal, resource) = (Principal::Service(service), Resource::Other("arn:aws:iam::1:role/r"));
+        let request =
+            Request { principal: &principal, action: "sts:AssumeRole", resource, context: &context };
+        assert_eq!(evaluate(&[&trust], &request), Verdict::NotMentioned, "{service}");
+    }
 }

@@ -399,7 +399,7 @@ impl Directory {
             holders.get(&name).is_some_and(|holder| holder.full_name() == full_name)
         };
         policy.grantees().find(|grantee| !match grantee {
-            Grantee::Everyone | Grantee::Service(_) => true,
+            Grantee::Everyone | Grantee::Service(_) | Grantee::NoService(_) => true,
             Grantee::Account(account)
             | Grantee::User { account, name: _ }
             | Grantee::Role { account, name: _ }
@@ -475,7 +475,7 @@ pub(crate) fn root_key_mark(access_key_id: &str) -> String {
 /// Accounts that a policy names, beside this one, by either id.
 pub(crate) fn other_accounts<'a>(account: &AccountId, policy: &'a Policy) -> BTreeSet<&'a str> {
     let of = |grantee: &'a Grantee| match grantee {
-        Grantee::Everyone | Grantee::Service(_) => None,
+        Grantee::Everyone | Grantee::Service(_) | Grantee::NoService(_) => None,
         Grantee::Account(account)
         | Grantee::User { account, name: _ }
         | Grantee::Role { account, name: _ }
