@@ -29,6 +29,7 @@ mod metrics;
 mod operation;
 mod operators;
 mod output;
+mod panics;
 mod payload;
 mod rates;
 mod redact;

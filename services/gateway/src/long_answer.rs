@@ -29,6 +29,7 @@ use crate::{
     Gateway,
     auth::Permit,
     operation::dispatch,
+    panics::guarded_or_error,
     request::{Request, Response},
 };
 
@@ -77,7 +78,8 @@ pub(crate) async fn dispatch_patiently(
     let late = Late { gateway: gateway.clone(), request: request.clone(), outcome: LateOutcome::default() };
     let (env, gateway) = (gateway.env.clone(), gateway.clone());
     let handling = async move {
-        let result = dispatch(&gateway, &request, &mut body, permit).await;
+        let dispatched = dispatch(&gateway, &request, &mut body, permit);
+        let result = guarded_or_error(&gateway, request.id, dispatched).await;
         (result, body)
     };
     let handling: Handling = Box::pin(handling.in_current_span());

@@ -39,7 +39,9 @@ use crate::{
     long_answer::{dispatch_patiently, may_take_long},
     metrics::{Beside, Seen},
     operation::{dispatch, post_object::post_object},
-    operators, output, rates,
+    operators, output,
+    panics::{guarded, guarded_or_error},
+    rates,
     rates::{Pacing, Receiving, admit, next_refused, pacing},
     refused_head,
     region::{BUCKET_REGION, WhereIs},
@@ -328,7 +330,18 @@ async fn answer_seen(
         return seen.answer(Box::pin(answer_call(&gateway, parts, body, id)).await, None);
     }
     let pacing = pacing(&parts.extensions);
-    let (result, close) = serve(&gateway, parts, body, address, &seen).await;
+    let awaits_continue = parts.headers.contains_key(header::EXPECT);
+    let serving = Box::pin(serve(&gateway, parts, &mut body, address, &seen));
+    let (result, close) = match guarded(&gateway, id, serving).await {
+        Some(served) => served,
+        // Where in the body it was nobody knows, so that nothing else comes on this connection.
+        None => {
+            if !awaits_continue {
+                Box::pin(drain(&gateway, &pacing, &mut body)).await;
+            }
+            (Err(S3Error::new(ErrorCode::InternalError)), true)
+        }
+    };
     let code = result.as_ref().err().map(|error| error.code);
     let mut response = match result {
         Ok(response) => response,
@@ -380,7 +393,7 @@ async fn end_call(
 async fn answer_control(gateway: &Gateway, mut parts: Parts, mut body: Body, id: RequestId) -> Response {
     let (is_framed, pacing) = (is_framed_read(&parts), pacing(&parts.extensions));
     let answered = match check_host(&parts).and_then(|()| refuse_framed_read(is_framed)) {
-        Ok(()) => control::answer(gateway, &mut parts, &mut body).await,
+        Ok(()) => guarded_or_error(gateway, id, control::answer(gateway, &mut parts, &mut body)).await,
         Err(error) => Err(error),
     };
     let response = answered.unwrap_or_else(|error| control::error_response(&error, id, gateway));
@@ -391,7 +404,7 @@ async fn answer_control(gateway: &Gateway, mut parts: Parts, mut body: Body, id:
 async fn answer_operator(gateway: &Gateway, mut parts: Parts, mut body: Body, id: RequestId) -> Response {
     let (is_framed, pacing) = (is_framed_read(&parts), pacing(&parts.extensions));
     let answered = match check_host(&parts).and_then(|()| refuse_framed_read(is_framed)) {
-        Ok(()) => operators::answer(gateway, &mut parts, &mut body).await,
+        Ok(()) => guarded_or_error(gateway, id, operators::answer(gateway, &mut parts, &mut body)).await,
         Err(error) => Err(error),
     };
     let response = answered.unwrap_or_else(|error| operators::error_response(&error, id));
@@ -422,7 +435,7 @@ fn address_of(gateway: &Gateway, parts: &Parts) -> Result<Address, S3Error> {
 async fn serve(
     gateway: &Arc<Gateway>,
     mut parts: Parts,
-    mut body: Body,
+    body: &mut Body,
     address: Result<Address, S3Error>,
     seen: &Seen,
 ) -> (Result<Response, S3Error>, bool) {
@@ -451,18 +464,19 @@ async fn serve(
     };
     let result = match receiving.as_ref().map_err(Clone::clone).and(prepared) {
         Ok(Prepared::Permitted(request, permit)) if may_take_long(permit.operation()) => {
-            let (result, left) = Box::pin(dispatch_patiently(gateway, request, body, *permit)).await;
-            body = left;
+            let whole = std::mem::replace(body, Body::empty());
+            let (result, left) = Box::pin(dispatch_patiently(gateway, request, whole, *permit)).await;
+            *body = left;
             result
         }
         Ok(Prepared::Permitted(request, permit)) => {
-            Box::pin(dispatch(gateway, &request, &mut body, *permit)).await
+            Box::pin(dispatch(gateway, &request, body, *permit)).await
         }
-        Ok(Prepared::Form(address)) => Box::pin(post_object(gateway, &parts, address, &mut body)).await,
+        Ok(Prepared::Form(address)) => Box::pin(post_object(gateway, &parts, address, body)).await,
         Err(error) => Err(error),
     };
     if result.is_err() && !awaits_continue {
-        Box::pin(drain(gateway, &pacing, &mut body)).await;
+        Box::pin(drain(gateway, &pacing, body)).await;
     }
     // A body that is not read ends the connection, so the answer must say so: the client would send its next request on
     // it. And a client that waits for 100 Continue and gets the answer instead, as for an empty body, may be confused
@@ -684,3 +698,6 @@ fn insert(headers: &mut HeaderMap, name: &'static str, value: &str) {
         headers.insert(HeaderName::from_static(name), value);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -42,6 +42,7 @@ use crate::{
     metrics::{Beside, Seen},
     operation::dispatch,
     output::{empty, set},
+    panics::guarded_or_error,
     rates::{Pacing, admit, pacing},
     request::{EarlyHeaders, Request, RequestId, Response, Target, id, peer, tls},
     server::{decorate, drain},
@@ -123,7 +124,8 @@ async fn answer_seen(
     };
     let cross_origin =
         bucket.as_ref().ok().and_then(|bucket| CrossOrigin::of(Some(&at(bucket, None)), &parts));
-    let (mut response, is_website) = match serve(&gateway, &parts, name, bucket).await {
+    let serving = guarded_or_error(&gateway, id, serve(&gateway, &parts, name, bucket));
+    let (mut response, is_website) = match serving.await {
         Ok(response) => (response, true),
         Err(failure) => {
             let response = error_page(&failure, id, &gateway, parts.method == Method::HEAD);
