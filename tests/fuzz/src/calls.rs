@@ -48,9 +48,9 @@ static METADATA_CALLS: LazyLock<Vec<String>> = LazyLock::new(|| {
     calls
 });
 
-/// A runtime of this thread alone.
-fn runtime() -> Runtime {
-    Builder::new_current_thread().enable_all().build().expect("a runtime")
+thread_local! {
+    /// A runtime of this thread alone, for all that is played to it.
+    static RUNTIME: Runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
 }
 
 /// The first byte names a call, the rest is its message.
@@ -59,7 +59,7 @@ pub(crate) fn metadata(data: &[u8]) {
     let path = &METADATA_CALLS[usize::from(call) % METADATA_CALLS.len()];
     let length = u32::try_from(message.len()).expect("a short message");
     let body = [&[0][..], &length.to_be_bytes(), message].concat();
-    runtime().block_on(async {
+    let call = async {
         let token = Token::new(SECRET).expect("a valid token");
         let service = metadata_api::server::service(Arc::new(Fake::new(Env::real())), &token);
         let request = Request::post(path)
@@ -70,7 +70,8 @@ pub(crate) fn metadata(data: &[u8]) {
             .expect("a request");
         let answer = service.oneshot(request).await.expect("the service answers");
         let _ = answer.into_body().collect().await;
-    });
+    };
+    RUNTIME.with(|runtime| runtime.block_on(call));
 }
 
 fn tonic_body(bytes: Vec<u8>) -> Full<Bytes> {
@@ -109,7 +110,7 @@ pub(crate) fn chunk(data: &[u8]) {
     }
     sent.extend_from_slice(b"\r\n");
     sent.extend_from_slice(body);
-    runtime().block_on(async {
+    let both = async {
         let disk = DiskId([1; 16]);
         let fake = Arc::new(chunk_api::fake::FakeChunkService::new([disk]));
         let service = ChunkServer::new(Env::real(), fake, access());
@@ -123,5 +124,6 @@ pub(crate) fn chunk(data: &[u8]) {
             let _ = from_server.read_to_end(&mut answer).await;
         };
         let _ = tokio::join!(serve, call);
-    });
+    };
+    RUNTIME.with(|runtime| runtime.block_on(both));
 }

@@ -4,6 +4,7 @@
 //! `tests/corpora.rs` plays the corpora in `corpus/`, and what is made from them, with every run of the tests; `run` searches
 //! for new ones with libFuzzer. A target that panics names the bytes that did it.
 
+#[cfg(feature = "calls")]
 mod calls;
 mod documents;
 mod heads;
@@ -46,8 +47,11 @@ pub const TARGETS: &[Target] = &[
     ("policy_bucket", policies::of_bucket),
     ("policy_identity", policies::of_identity),
     ("names", names::names),
+    #[cfg(feature = "calls")]
     ("metadata_call", calls::metadata),
+    #[cfg(feature = "calls")]
     ("chunk_call", calls::chunk),
+    #[cfg(feature = "calls")]
     ("capability", calls::capability),
 ];
 
