@@ -108,6 +108,13 @@ pub(crate) const WRITES_ALONG_LAG_MAX: Duration = Duration::from_millis(100);
 /// Object bytes fetched at a time; while they are consumed as many are fetched ahead.
 pub(crate) const READ_WINDOW: u64 = 1 << 20;
 
+/// Cells of a shard that are fetched at a time while they come without being waited for, as from the system's memory. Nothing is fetched
+/// ahead then, and what is read is sent before it has left the processor's cache.
+pub(crate) const READ_CELLS_AT_ONCE: u32 = 4;
+
+/// Object bytes that one answer is given without waiting before others have their turn.
+pub(crate) const READ_TURN: u64 = 1 << 20;
+
 /// How long a failed disk or node is avoided at first, and at most when it fails again and again.
 pub(crate) const AVOID_MIN: Duration = Duration::from_secs(1);
 /// See [`AVOID_MIN`].

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use env::Env;
@@ -37,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) counts: Counts,
     /// What writes keep of their streamed chunks.
     pub(crate) kept: KeptBytes,
+    /// Whether the last read that began had to wait for its first bytes.
+    pub(crate) reads_wait: AtomicBool,
     reporter: Reporter,
     turn: AtomicUsize,
 }
@@ -55,6 +57,7 @@ impl Pool {
             codecs: Codecs::default(),
             counts: Counts::default(),
             kept: KeptBytes::default(),
+            reads_wait: AtomicBool::new(false),
             reporter,
             turn,
         });

@@ -4,18 +4,22 @@ pub(crate) mod fetch;
 mod grid;
 pub(crate) mod windows;
 
-use std::{collections::VecDeque, pin::Pin, sync::Arc};
+use std::{
+    collections::VecDeque,
+    pin::{Pin, pin},
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 
 use bytes::Bytes;
 use checksum::Crc64;
 use env::Task;
-use futures_util::{Stream, stream};
+use futures_util::{Stream, future::poll_immediate, stream};
 use tracing::{Instrument, Span};
 use types::{ByteRange, Content};
 
 use crate::{
     Pool, ReadError,
-    limits::WORK_SLICE,
+    limits::{READ_TURN, WORK_SLICE},
     pool::Shared,
     read::windows::{Window, Windows},
 };
@@ -24,7 +28,8 @@ use crate::{
 pub type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes, ReadError>> + Send>>;
 
 impl Pool {
-    /// Reads a range of content as a stream of runs of at most a cell, about 1 MiB at a time and as much ahead.
+    /// Reads a range of content as a stream of runs of at most a cell, about 1 MiB at a time and as much ahead; what is in memory, as
+    /// the reads before had it, in shorter steps and none ahead.
     ///
     /// While all is well only the cells that the range touches are read. A shard that is missing, corrupt, failing or
     /// slow is replaced by others, up to m of them in any stripe. Bytes that cannot be proved end the stream with an
@@ -60,6 +65,8 @@ struct Reader {
     windows: Windows,
     counts_losses: bool,
     ahead: Option<Ahead>,
+    /// Bytes that came without waiting since others had their turn.
+    at_once: u64,
     /// Fetched and verified runs that were not taken yet.
     ready: VecDeque<Bytes>,
     /// Of the chunk being read, as long as it is read from its beginning and in whole.
@@ -82,7 +89,7 @@ impl Drop for Ahead {
 impl Reader {
     fn new(shared: Arc<Shared>, windows: Windows, counts_losses: bool) -> Self {
         let (ready, crc) = (VecDeque::new(), Crc64::new());
-        Self { shared, windows, counts_losses, ahead: None, ready, crc, failed: false }
+        Self { shared, windows, counts_losses, ahead: None, at_once: 0, ready, crc, failed: false }
     }
 
     async fn next(&mut self) -> Option<Result<Bytes, ReadError>> {
@@ -104,7 +111,7 @@ impl Reader {
 
     /// Makes the next window's runs ready; `None` after the last window.
     async fn advance(&mut self) -> Option<Result<(), ReadError>> {
-        // A read of one window, as of any small object, spawns nothing.
+        // A read of one window, as of any small object, spawns nothing; nor does one of what is in memory.
         let (window, runs) = match self.ahead.take() {
             Some(mut ahead) => {
                 self.fetch_ahead();
@@ -112,12 +119,34 @@ impl Reader {
                 (ahead.window, runs.unwrap_or(Err(ahead.window.not_enough(0))))
             }
             None => {
+                if self.at_once >= READ_TURN {
+                    self.at_once = 0;
+                    tokio::task::yield_now().await;
+                }
+                let is_waiting_likely = self.shared.reads_wait.load(Relaxed);
+                self.windows.set_short(!is_waiting_likely);
                 let window = match self.windows.next()? {
                     Ok(window) => window,
                     Err(error) => return Some(Err(error)),
                 };
-                self.fetch_ahead();
-                (window, fetch::fetch(&self.shared, &window).await)
+                let shared = Arc::clone(&self.shared);
+                let mut fetching = pin!(fetch::fetch(&shared, &window));
+                let now = poll_immediate(fetching.as_mut()).await;
+                if now.is_some() == is_waiting_likely {
+                    self.shared.reads_wait.store(!is_waiting_likely, Relaxed);
+                }
+                let runs = match now {
+                    Some(runs) => {
+                        self.at_once += window.to - window.from;
+                        runs
+                    }
+                    None => {
+                        self.windows.set_short(false);
+                        self.fetch_ahead();
+                        fetching.await
+                    }
+                };
+                (window, runs)
             }
         };
         match runs {
@@ -144,12 +173,12 @@ impl Reader {
             }
             let mut worked = 0;
             for run in &runs {
-                self.crc.update(run);
-                worked += run.len();
                 if worked >= WORK_SLICE {
                     worked = 0;
                     tokio::task::yield_now().await;
                 }
+                self.crc.update(run);
+                worked += run.len();
             }
             if window.ends_chunk() && self.crc.value() != window.extent.checksum {
                 let chunk = window.extent.chunk;

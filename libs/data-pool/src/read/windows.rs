@@ -4,7 +4,10 @@ use types::{ByteRange, CHUNK_SIZE_MAX, Extent, Manifest};
 
 use chunk_api::READ_CELLS_MAX;
 
-use crate::{ReadError, limits::READ_WINDOW};
+use crate::{
+    ReadError,
+    limits::{READ_CELLS_AT_ONCE, READ_WINDOW},
+};
 
 /// The bytes `from..to` of a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +57,7 @@ pub(crate) struct Windows {
     /// Each extent that the range touches and the part of its chunk that is wanted.
     parts: std::vec::IntoIter<Part>,
     part: Option<Part>,
+    cells_max: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -82,7 +86,12 @@ impl Windows {
         }
         let mut parts = parts.into_iter();
         let part = parts.next();
-        Self { parts, part }
+        Self { parts, part, cells_max: READ_CELLS_MAX }
+    }
+
+    /// Whether windows are as short from now on as suits what comes without being waited for.
+    pub(crate) fn set_short(&mut self, is_short: bool) {
+        self.cells_max = if is_short { READ_CELLS_AT_ONCE } else { READ_CELLS_MAX };
     }
 
     /// The next window, left in place.
@@ -93,7 +102,7 @@ impl Windows {
             return Some(Err(ReadError::MalformedExtent { chunk: extent.chunk }));
         }
         let size = extent.coding.stripe_size();
-        let stripes = (READ_WINDOW / size).clamp(1, u64::from(READ_CELLS_MAX));
+        let stripes = (READ_WINDOW / size).clamp(1, u64::from(self.cells_max));
         let to = to.min((from / size + stripes) * size);
         Some(Ok(Window { extent, from, to, is_chunk_whole }))
     }

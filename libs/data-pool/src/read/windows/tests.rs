@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use types::{ByteRange, ChunkId, Coding, Extent, GroupId, LeaseId, Manifest};
 
 use super::Windows;
-use crate::limits::READ_WINDOW;
+use crate::limits::{READ_CELLS_AT_ONCE, READ_WINDOW};
 
 fn extent(counter: u64, coding: Coding, chunk_length: u64, offset: u64, length: u64) -> Extent {
     let chunk = ChunkId { lease: LeaseId(1), counter };
@@ -30,7 +30,7 @@ fn manifests() -> impl Strategy<Value = (Manifest, ByteRange)> {
 
 proptest! {
     #[test]
-    fn windows_cover_the_range_once_in_order((manifest, range) in manifests()) {
+    fn windows_cover_the_range_once_in_order((manifest, range) in manifests(), short in prop::collection::vec(any::<bool>(), 1..40)) {
         // Where the range is, as runs of chunk bytes, found byte by byte at the borders of extents.
         let mut expected = Vec::new();
         let mut at = 0;
@@ -42,12 +42,17 @@ proptest! {
             at += extent.length;
         }
         let mut found: Vec<(ChunkId, u64, u64)> = Vec::new();
-        for window in Windows::new(&manifest, range) {
-            let window = window.unwrap();
+        let mut windows = Windows::new(&manifest, range);
+        for short in short.into_iter().cycle() {
+            let cells_max = if short { u64::from(READ_CELLS_AT_ONCE) } else { 64 };
+            windows.set_short(short);
+            let peeked = windows.peek().map(Result::unwrap);
+            let Some(window) = windows.next().map(Result::unwrap) else { break };
+            prop_assert_eq!(peeked, Some(window));
             let (first, end) = window.stripes();
             let size = window.extent.coding.stripe_size();
             prop_assert!(window.from < window.to && end > first);
-            prop_assert!((end - first) * size <= READ_WINDOW.max(size) && end - first <= 64);
+            prop_assert!((end - first) * size <= READ_WINDOW.max(size) && end - first <= cells_max);
             let split: Vec<_> = window.split().collect();
             prop_assert_eq!(split.len() as u64, end - first);
             prop_assert_eq!((split[0].from, split[split.len() - 1].to), (window.from, window.to));
