@@ -280,7 +280,7 @@ fn a_source_identity_is_said_by_whom_the_role_lets() {
     let reads = json!({ "Effect": "Allow", "Action": "s3:GetObject",
         "Resource": format!("arn:aws:s3:::{}/${{aws:SourceIdentity}}/*", bucket.name) });
     let assuming = statement(&both_users, &json!("sts:AssumeRole"), &json!({}));
-    role(root, "r", &[assuming.clone()], &reads);
+    role(root, "r", std::slice::from_ref(&assuming), &reads);
     assert_eq!(source_of(asking(&ann, "r", &[], &[])), None);
     let error = String::from_utf8(asking(&ann, "r", &[], &[SAYS_ANN]).send().body.to_vec()).expect("text");
     let told = "is not authorized to perform: sts:SetSourceIdentity on resource: ";
