@@ -10,6 +10,7 @@ mod logs;
 mod metrics;
 mod metrics_export;
 mod otlp;
+mod panics;
 mod process;
 mod secret;
 mod shutdown;
@@ -22,6 +23,7 @@ pub use http::{AnswerToRefused, HttpLimits, HttpServer};
 pub use logs::{LogFormat, start_logs, start_logs_and_traces};
 pub use metrics::{METRICS, Metrics};
 pub use metrics_export::{Exporting, MetricsExport};
+pub use panics::log_panics;
 pub use secret::{ClusterSecret, Secret, SecretError};
 pub use shutdown::{Shutdown, ShutdownTrigger, shutdown_channel, shutdown_on_signals};
 pub use tls::{

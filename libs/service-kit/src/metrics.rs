@@ -11,7 +11,7 @@ use hyper::{
 };
 use telemetry::{Samples, Source, metrics};
 
-use crate::process::Usage;
+use crate::{panics, process::Usage};
 
 /// What the answer is in.
 const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -21,6 +21,7 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 
 metrics! {
     BUILD: gauge("ashlar_build_info", ["service", "version"], "Always 1: which service this is, and its version.");
+    PANICS: counter("ashlar_panics_total", [], "Panics, which are defects of the program. A request whose handling panics is answered with 500; other tasks that do so end.");
     CPU: counter("process_cpu_seconds_total", [], "Processor time used, in user and in kernel mode.");
     RESIDENT: gauge("process_resident_memory_bytes", [], "Resident memory.");
     VIRTUAL: gauge("process_virtual_memory_bytes", [], "Virtual memory.");
@@ -54,6 +55,7 @@ impl Metrics {
     pub async fn read(&self) -> Samples {
         let mut samples = Samples::default();
         samples.add(&BUILD, &[self.service, env!("CARGO_PKG_VERSION")], 1_u64);
+        samples.add(&PANICS, &[], panics::count());
         // Where there is no /proc, there is nothing to tell.
         if let Some(Ok(usage)) = self.env.spawn_blocking(Usage::read).await {
             tell(&usage, &mut samples);

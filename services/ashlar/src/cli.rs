@@ -4,7 +4,9 @@ use std::{ffi::OsString, process::ExitCode, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use env::{Env, raise_open_files_limit};
-use service_kit::{CollectorUrl, LogFormat, MetricsExport, Origin, Traces, start_logs_and_traces};
+use service_kit::{
+    CollectorUrl, LogFormat, MetricsExport, Origin, Traces, log_panics, start_logs_and_traces,
+};
 
 use crate::{Exit, admin, bench, embedded, encryption_keys, roles, shell, torture};
 
@@ -152,10 +154,11 @@ async fn run_observed(env: Env, cli: Cli) -> Result<(), Exit> {
         None => None,
     };
     start_logs_and_traces(log_format, &log, traces.as_ref());
-    if cli.command.service().is_some()
-        && let Err(error) = raise_open_files_limit()
-    {
-        tracing::warn!(%error, "the service goes on with few open files");
+    if cli.command.service().is_some() {
+        log_panics();
+        if let Err(error) = raise_open_files_limit() {
+            tracing::warn!(%error, "the service goes on with few open files");
+        }
     }
     let result = run(env, cli.command, export).await;
     if let Some(traces) = traces {

@@ -79,7 +79,7 @@ pub(crate) async fn dispatch_patiently(
     let (env, gateway) = (gateway.env.clone(), gateway.clone());
     let handling = async move {
         let dispatched = dispatch(&gateway, &request, &mut body, permit);
-        let result = guarded_or_error(&gateway, request.id, dispatched).await;
+        let result = guarded_or_error(request.id, dispatched).await;
         (result, body)
     };
     let handling: Handling = Box::pin(handling.in_current_span());

@@ -35,7 +35,6 @@ metrics! {
     IN_FLIGHT: gauge("ashlar_s3_requests_in_flight", [], "Requests whose answers are not complete.");
     BROKEN_OFF: counter("ashlar_s3_requests_broken_off_total", ["by"], "Answers that ended before their last byte: by the client, who went away, or by the server, whose bytes could not be read or proved.");
     ERRORS: counter("ashlar_s3_errors_total", ["code"], "Error answers of S3 operations, by S3's code.");
-    PANICS: counter("ashlar_s3_panics_total", [], "Requests whose handling panicked, which is a defect of the program; they are answered with 500.");
     RECEIVED: counter("ashlar_s3_received_bytes_total", [], "Bytes of requests' bodies that were read.");
     SENT: counter("ashlar_s3_sent_bytes_total", [], "Bytes of answers' bodies that were sent.");
     LIMITED: counter("ashlar_s3_rate_limited_requests_total", ["holder"], "Requests refused with SlowDown because somebody was over their rate: a user, a role, an access_key, the root user, or anonymous ones of an address.");
@@ -83,7 +82,6 @@ const STATUSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 pub(crate) struct Metrics {
     asked: Box<[Asked]>,
     errors: Box<[Counter]>,
-    panics: Counter,
     in_flight: Gauge,
     left_by_client: Counter,
     broken_off: Counter,
@@ -104,7 +102,6 @@ impl Default for Metrics {
         Self {
             asked: std::iter::repeat_with(asked).take(places).collect(),
             errors: ErrorCode::ALL.iter().map(|_| Counter::default()).collect(),
-            panics: Counter::default(),
             in_flight: Gauge::default(),
             left_by_client: Counter::default(),
             broken_off: Counter::default(),
@@ -135,7 +132,6 @@ impl Source for Gateway {
         for (code, counter) in ErrorCode::ALL.iter().zip(&metrics.errors) {
             samples.add_counted(&ERRORS, &[code.as_str()], counter);
         }
-        samples.add(&PANICS, &[], &metrics.panics);
         samples.add(&IN_FLIGHT, &[], &metrics.in_flight);
         samples.add(&BROKEN_OFF, &["client"], &metrics.left_by_client);
         samples.add(&BROKEN_OFF, &["server"], &metrics.broken_off);
@@ -160,16 +156,6 @@ impl Metrics {
     /// Counts an answer to what was no request.
     pub(crate) fn refused_head(&self, code: ErrorCode) {
         self.count(Beside::Unknown.place(), code.status(), Some(code));
-    }
-
-    /// Counts a request whose handling panicked.
-    pub(crate) fn panicked(&self) {
-        self.panics.increment();
-    }
-
-    #[cfg(test)]
-    pub(crate) fn panics(&self) -> u64 {
-        self.panics.get()
     }
 
     fn count(&self, place: usize, status: StatusCode, code: Option<ErrorCode>) {

@@ -296,7 +296,17 @@ async fn answer(State(front): State<Front>, request: http::Request<Body>) -> Res
     parts.extensions.insert(pacing.clone());
     let seen = Seen::begin(&gateway, Beside::Unknown, &parts, id);
     let span = seen.span();
-    pacing.answer(answer_seen(gateway, parts, body, id, seen).instrument(span).await)
+    let (own, head, resource) = (gateway.clone(), parts.method == Method::HEAD, parts.uri.clone());
+    // What panics while an operation is carried out is answered in the form that it has; this is for all around that.
+    let answering = guarded(id, answer_seen(gateway, parts, body, id, seen)).instrument(span);
+    let answered = answering.await.unwrap_or_else(|| {
+        let mut response =
+            error_response(&S3Error::new(ErrorCode::InternalError), resource.path(), id, &own, head);
+        decorate(response.headers_mut(), &own, id);
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        response
+    });
+    pacing.answer(answered)
 }
 
 async fn answer_seen(
@@ -332,7 +342,7 @@ async fn answer_seen(
     let pacing = pacing(&parts.extensions);
     let awaits_continue = parts.headers.contains_key(header::EXPECT);
     let serving = Box::pin(serve(&gateway, parts, &mut body, address, &seen));
-    let (result, close) = match guarded(&gateway, id, serving).await {
+    let (result, close) = match guarded(id, serving).await {
         Some(served) => served,
         // Where in the body it was nobody knows, so that nothing else comes on this connection.
         None => {
@@ -393,7 +403,7 @@ async fn end_call(
 async fn answer_control(gateway: &Gateway, mut parts: Parts, mut body: Body, id: RequestId) -> Response {
     let (is_framed, pacing) = (is_framed_read(&parts), pacing(&parts.extensions));
     let answered = match check_host(&parts).and_then(|()| refuse_framed_read(is_framed)) {
-        Ok(()) => guarded_or_error(gateway, id, control::answer(gateway, &mut parts, &mut body)).await,
+        Ok(()) => guarded_or_error(id, control::answer(gateway, &mut parts, &mut body)).await,
         Err(error) => Err(error),
     };
     let response = answered.unwrap_or_else(|error| control::error_response(&error, id, gateway));
@@ -404,7 +414,7 @@ async fn answer_control(gateway: &Gateway, mut parts: Parts, mut body: Body, id:
 async fn answer_operator(gateway: &Gateway, mut parts: Parts, mut body: Body, id: RequestId) -> Response {
     let (is_framed, pacing) = (is_framed_read(&parts), pacing(&parts.extensions));
     let answered = match check_host(&parts).and_then(|()| refuse_framed_read(is_framed)) {
-        Ok(()) => guarded_or_error(gateway, id, operators::answer(gateway, &mut parts, &mut body)).await,
+        Ok(()) => guarded_or_error(id, operators::answer(gateway, &mut parts, &mut body)).await,
         Err(error) => Err(error),
     };
     let response = answered.unwrap_or_else(|error| operators::error_response(&error, id));

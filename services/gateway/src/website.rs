@@ -124,7 +124,7 @@ async fn answer_seen(
     };
     let cross_origin =
         bucket.as_ref().ok().and_then(|bucket| CrossOrigin::of(Some(&at(bucket, None)), &parts));
-    let serving = guarded_or_error(&gateway, id, serve(&gateway, &parts, name, bucket));
+    let serving = guarded_or_error(id, serve(&gateway, &parts, name, bucket));
     let (mut response, is_website) = match serving.await {
         Ok(response) => (response, true),
         Err(failure) => {

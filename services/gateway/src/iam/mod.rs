@@ -261,7 +261,7 @@ pub(crate) fn is_call(parts: &Parts) -> bool {
 pub(crate) async fn answer(gateway: &Gateway, parts: &mut Parts, body: &mut Body, id: RequestId) -> Response {
     // Until the form is read, it is taken for one of IAM's.
     let mut service = Service::Iam;
-    let done = guarded(gateway, id, carry_out(gateway, parts, body, &mut service)).await;
+    let done = guarded(id, carry_out(gateway, parts, body, &mut service)).await;
     match done.unwrap_or_else(|| Err(IamError::internal())) {
         Ok((action, result)) => answer::response(service, action, &result, id),
         Err(error) => error_response(&error, service, id),
