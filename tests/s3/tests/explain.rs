@@ -44,7 +44,13 @@ fn ask(server: &Server, question: &Value) -> Vec<Value> {
 
 /// What would be decided on a request.
 #[track_caller]
-fn described(server: &Server, who: &str, action: &str, resource: Option<&str>, conditions: Value) -> Value {
+pub(crate) fn described(
+    server: &Server,
+    who: &str,
+    action: &str,
+    resource: Option<&str>,
+    conditions: Value,
+) -> Value {
     let mut question = json!({"principal": who, "action": action, "conditions": conditions});
     if let Some(resource) = resource {
         question["resource"] = resource.into();

@@ -226,6 +226,14 @@ pub(crate) fn authorize_federation(
     decision
 }
 
+/// Whether a role's policy of who may is enough where it names whoever asks: that of a role of the same account is. But who is behind a
+/// session is handed on by another session where both sides allow it. IAM User Guide, "Monitor and control actions taken with assumed
+/// roles", the section "Permissions required to set source identity".
+pub(super) fn trust_is_enough(is_of_same_account: bool, action: &str, principal: &Principal) -> bool {
+    let takes_both = action == SET_SOURCE_IDENTITY && matches!(principal, Principal::Role { .. });
+    is_of_same_account && !takes_both
+}
+
 /// Decides whether a user may assume a role, by the role's policy of who may; a role that is not there is one that lets nobody.
 /// Whoever that names by no more than its account has to be allowed it by policies of its own, and so has everybody of another account
 /// than `owner`'s, whose the role is; nobody may who is denied it by any policy. Whether it comes to a session shows later, so whoever asks for it tells the audit log. IAM User Guide, "IAM role trust policies"; AWS STS API Reference, "AssumeRole", the section "Permissions".
@@ -241,10 +249,7 @@ pub(crate) fn authorize_assumption(
     let resource = Resource::Other(call.resource);
     let asked = policy::Request { principal: &principal, action: call.action, resource, context: &context };
     let asker = Asker::of_call(gateway, call, authenticated, &principal);
-    // Who is behind a session is handed on where both sides allow it. IAM User Guide, "Monitor and control actions taken with assumed
-    // roles", the section "Permissions required to set source identity".
-    let takes_both = call.action == SET_SOURCE_IDENTITY && user.role_session().is_some();
-    let owns = authenticated.account() == Some(owner) && !takes_both;
+    let owns = trust_is_enough(authenticated.account() == Some(owner), call.action, &principal);
     let (own, of) = (Own::of(Some(user)), Of::Role { trust, owns });
     let decision = own.decide(of, &asked);
     if !decision.is_allowed() {

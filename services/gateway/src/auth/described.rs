@@ -13,7 +13,7 @@ use types::{Attributes, BucketName, ObjectKey, Timestamp};
 use super::{
     authenticate::federated_arn,
     authority::{Sender, in_bucket},
-    calls::{account_of, of_account},
+    calls::{account_of, of_account, trust_is_enough},
     conditions::{add_owner, of_described},
     own::Own,
     target::{address_of, attributes},
@@ -241,7 +241,7 @@ impl Asking<'_> {
             _ if assumes => {
                 let trust = directory.role(&resource).and_then(|role| role.role.as_ref());
                 let trust = trust.and_then(Terms::trust);
-                let owns = directory.account() == own;
+                let owns = trust_is_enough(directory.account() == own, self.action, self.principal);
                 self.own().explain(Of::Role { trust, owns }, &request, DESCRIBED_BYTES_MAX)
             }
             _ => self.own().explain(Of::Account, &request, DESCRIBED_BYTES_MAX),
