@@ -13,6 +13,10 @@ const OF_EVERY_CALL: [&str; 2] = ["Action", "Version"];
 const PAGE_DEFAULT: usize = 100;
 const PAGE_MAX: usize = 1000;
 
+/// Parameters that a call has at most: the longest that is of any use makes a provider with 100 clients and 50 tags. Whoever is not known
+/// yet sends forms too, and what is looked at for each of them grows by the square of this.
+const PARAMETERS_MAX: usize = 400;
+
 /// What was sent.
 #[derive(Debug)]
 pub(super) struct Parameters(Vec<(String, String)>);
@@ -20,6 +24,9 @@ pub(super) struct Parameters(Vec<(String, String)>);
 impl Parameters {
     pub(super) fn parse(form: &[u8]) -> Result<Self, IamError> {
         let pairs = parse_form(form)?;
+        if pairs.len() > PARAMETERS_MAX {
+            return Err(IamError::validation(format!("A call has at most {PARAMETERS_MAX} parameters.")));
+        }
         for (at, (name, _)) in pairs.iter().enumerate() {
             if pairs[..at].iter().any(|(other, _)| other == name) {
                 return Err(IamError::validation(format!("The parameter {name} is there twice.")));
@@ -39,6 +46,9 @@ impl Parameters {
 
     /// The same for a call that has lists of these names beside.
     pub(super) fn only_with(&self, known: &[&str], lists: &[&str]) -> Result<(), IamError> {
+        for list in lists {
+            self.list(list)?;
+        }
         for (name, value) in &self.0 {
             let name = name.as_str();
             // Clients send an empty list so.
@@ -46,9 +56,7 @@ impl Parameters {
             let list = lists.iter().find(|list| name.split('.').next() == Some(**list));
             match list {
                 _ if known.contains(&name) || OF_EVERY_CALL.contains(&name) || is_empty_list => {}
-                Some(list) if name[list.len()..].starts_with(".member.") => {
-                    self.list(list)?;
-                }
+                Some(list) if name[list.len()..].starts_with(".member.") => {}
                 Some(list) => return Err(not_a_member(list, name)),
                 None => {
                     return Err(IamError::validation(format!("The parameter {name} is not supported.")));
@@ -231,6 +239,16 @@ mod tests {
         ] {
             assert!(parse(bad).only_with(&[], &["L"]).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn forms_that_take_long_are_refused() {
+        let form = |members: usize| {
+            let members = (1..=members).map(|number| format!("L.member.{number}=x"));
+            members.collect::<Vec<_>>().join("&")
+        };
+        assert!(parse(&form(400)).only_with(&[], &["L"]).is_ok());
+        assert!(Parameters::parse(form(401).as_bytes()).is_err());
     }
 
     fn parse(form: &str) -> Parameters {
