@@ -5,7 +5,10 @@ use harness::{Client, Element, Server};
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::iam_users::{iam, user};
+use crate::{
+    explain::described,
+    iam_users::{iam, user},
+};
 
 const ACCOUNT: &str = "750814517293";
 
@@ -239,6 +242,14 @@ fn transitive_tags_go_on_to_the_next_roles() {
             asking(client, role, tags, &[]).refused_call(400, "InvalidParameterValue");
         }
     }
+    // What goes on counts with what is passed.
+    let many = |from: usize, number: usize| -> Vec<String> {
+        (from..from + number).map(|tag| format!("!t{tag}=x")).collect()
+    };
+    let texts =
+        |tags: &[String]| asking(&first, "second", &tags.iter().map(String::as_str).collect::<Vec<_>>(), &[]);
+    texts(&many(0, 49)).ok();
+    texts(&many(0, 50)).refused_call(400, "PackedPolicyTooLarge");
     // What goes on takes the right to pass tags, too.
     set_trust(root, "second", &[statement(&by("role/first"), &json!("sts:AssumeRole"), &json!({}))]);
     asking(&first, "second", &[], &[]).refused_call(403, "AccessDenied");
@@ -341,4 +352,40 @@ fn a_source_identity_goes_on_and_nobody_changes_it() {
     iam(root, "DeleteRolePolicy", &[("RoleName", "first"), ("PolicyName", "p")]);
     asking(&first, "second", &[], &[]).refused_call(403, "AccessDenied");
     asking(&assume_as(&ann, "first", &[]), "second", &[], &[]).ok();
+}
+
+/// What operators are told of who may say who is behind a session is what is done, whichever side lets it.
+#[test]
+fn what_is_told_of_a_source_identity_is_what_is_done() {
+    let server = Server::start();
+    let root = server.client();
+    let ann = user(root, "ann");
+    let by = |principal: &str| json!({ "AWS": format!("arn:aws:iam::{ACCOUNT}:{principal}") });
+    let both = json!(["sts:AssumeRole", "sts:SetSourceIdentity"]);
+    let sets = json!({ "Effect": "Allow", "Action": "sts:SetSourceIdentity", "Resource": "*" });
+    let else_ = json!({ "Effect": "Allow", "Action": "s3:GetObject", "Resource": "*" });
+    role(root, "first", &[statement(&by("user/ann"), &both, &json!({}))], &else_);
+    role(root, "second", &[statement(&by("user/ann"), &both, &json!({}))], &else_);
+    let first = assume_as(&ann, "first", &[SAYS_ANN]);
+    let session = format!("arn:aws:sts::{ACCOUNT}:assumed-role/first/s1");
+    let (mut allowed, mut refused) = (0, 0);
+    for trusts in [json!("sts:AssumeRole"), both] {
+        for may in [&else_, &sets] {
+            put_user(root, "ann", may);
+            let document = json!({ "Version": "2012-10-17", "Statement": may }).to_string();
+            let policy = [("RoleName", "first"), ("PolicyName", "p"), ("PolicyDocument", &document)];
+            iam(root, "PutRolePolicy", &policy);
+            for (client, who, principal) in
+                [(&ann, "ann", "user/ann"), (&first, session.as_str(), "role/first")]
+            {
+                set_trust(root, "second", &[statement(&by(principal), &trusts, &json!({}))]);
+                let done = self::may(asking(client, "second", &[], &[SAYS_ANN]));
+                let resource = role_arn("second");
+                let told = described(&server, who, "sts:SetSourceIdentity", Some(&resource), json!({}));
+                assert_eq!(told["allowed"], done, "{trusts} {may} {who}: {told}");
+                *if done { &mut allowed } else { &mut refused } += 1;
+            }
+        }
+    }
+    assert_eq!((allowed, refused), (3, 5));
 }

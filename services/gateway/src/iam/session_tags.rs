@@ -52,6 +52,10 @@ impl SessionTags {
                 "One of the specified transitive tag keys can't be set because it conflicts with a transitive tag key from the calling session.",
             ));
         }
+        // Else they would grow with each session that is begun in another.
+        if tags.passed.len() + tags.inherited.len() > TAGS_MAX {
+            return Err(IamError::packed_policy_too_large());
+        }
         Ok(tags)
     }
 
