@@ -1,6 +1,10 @@
 //! Tests that walk the table of operations and fail when one has been forgotten.
 
-use std::{collections::HashSet, fs};
+use std::{
+    collections::HashSet,
+    fs,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use harness::{Bucket, Request, Server};
 use http::Method;
@@ -431,4 +435,42 @@ fn keys_that_are_not_right_are_refused_for_every_operation() {
         }
     }
     assert_eq!(bucket.get("key").ok().body, b"content");
+}
+
+/// What was right at another time, or for another request, is right for none.
+#[test]
+fn signatures_of_another_time_or_method_are_refused_for_every_operation() {
+    let server = Server::start();
+    let bucket = bucket_with_key(&server);
+    let ago = |seconds: u64| {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970");
+        i64::try_from(now.as_secs() - seconds).expect("a time before the end of time")
+    };
+    for route in ROUTES {
+        let other = if route.method == Method::GET { Method::PUT } else { Method::GET };
+        let Route { operation, subresource, signal, .. } = *route;
+        let elsewhere = || request(&bucket, &Route { operation, method: other.clone(), subresource, signal });
+        let mut moved = elsewhere().presigned(60).prepare();
+        moved.method = route.method.clone();
+        let mut moved_header = elsewhere().prepare();
+        moved_header.method = route.method.clone();
+        for (what, prepared, code) in [
+            (
+                "signed too long ago",
+                request(&bucket, route).signed_at(ago(16 * 60)).prepare(),
+                "RequestTimeTooSkewed",
+            ),
+            ("expired", request(&bucket, route).presigned(60).signed_at(ago(120)).prepare(), "AccessDenied"),
+            ("presigned for another method", moved, "SignatureDoesNotMatch"),
+            ("signed for another method", moved_header, "SignatureDoesNotMatch"),
+        ] {
+            let answer = prepared.send();
+            assert_eq!(answer.status, 403, "{what}, {route:?}: {answer:?}");
+            if route.method != Method::HEAD {
+                answer.expect_error(403, code);
+            }
+        }
+    }
+    assert_eq!(bucket.get("key").ok().body, b"content");
+    assert_eq!(bucket.list_versions().ok().xml().all("Version/Key"), ["key"]);
 }
