@@ -97,16 +97,22 @@ def embedded_target(chosen, paths=1):
 
 
 @contextlib.contextmanager
-def cluster_target(chosen):
-    """A cluster over Postgres, which counts as part of the server; the load goes to one of its gateways. Its data is removed in the end."""
+def cluster_target(chosen, chunks=None):
+    """A cluster over Postgres, which counts as part of the server; the load goes to one of its gateways. Its data is removed in the end. What
+    is measured is what metadata costs, unless a number of chunk services is given: then it is all that all processes do."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="ashlar-bench-", dir=chosen.data))
     # Postgres runs as another user.
     folder.chmod(0o755)
     try:
-        with Cluster(folder / "target", False, built(chosen.binary)) as target:
-            services = [server.process.pid for server in target.servers if server.name.startswith(("gateway", "metadata"))]
-            pids = services + target.postgres.sessions()
-            yield target, Measured(target.binary, target.endpoint, target.access_key, target.secret_key, pids, chosen.json)
+        with Cluster(folder / "target", False, built(chosen.binary), **({"chunks": chunks} if chunks else {})) as target:
+            counted = "" if chunks else ("gateway", "metadata")
+            services = [server.process.pid for server in target.servers if server.name.startswith(counted)]
+            measured = Measured(target.binary, target.endpoint, target.access_key, target.secret_key, [], chosen.json)
+            if chunks:
+                # Those that are connected to Postgres stay so.
+                measured.bench("--op put --size 4KiB --concurrency 16 --duration 2s", "connect")
+            measured.pids = services + (target.postgres.workers() if chunks else target.postgres.sessions())
+            yield target, measured
             target.stop()
             for line in target.bad_log_lines():
                 print(f"the server logged: {line}", file=sys.stderr)

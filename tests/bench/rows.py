@@ -1,4 +1,4 @@
-"""The rows of the tables in docs/performance.md."""
+"""The rows of the tables in docs/performance.md, for one server and for a cluster."""
 
 # name, words for `ashlar bench`, target in µs of server CPU per operation
 ROWS = [
@@ -23,4 +23,16 @@ ROWS = [
     ("COPY 1 MiB, 8", "--op copy --size 1MiB --concurrency 8", 150),
     ("COPY 64 MiB, 8", "--op copy --size 64MiB --objects 4 --concurrency 8", 150),
     ("mixed 64 KiB, 16", "--op mixed --size 64KiB --concurrency 16", 200),
+]
+
+CLUSTER_ROWS = [
+    ("PUT 4 KiB, 16", "--op put --size 4KiB --concurrency 16", 600),
+    ("GET 4 KiB, 16", "--op get --size 4KiB --concurrency 16", 200),
+    ("HEAD 4 KiB, 16", "--op head --size 4KiB --concurrency 16", None),
+    ("DELETE 4 KiB, 16", "--op delete --size 4KiB --concurrency 16 --objects 10000", None),
+    ("PUT 64 KiB, 16", "--op put --size 64KiB --concurrency 16", None),
+    ("GET 64 KiB, 16", "--op get --size 64KiB --concurrency 16", None),
+    ("PUT 1 MiB, 8", "--op put --size 1MiB --concurrency 8", 5000),
+    ("GET 1 MiB, 8", "--op get --size 1MiB --concurrency 8", 1000),
+    ("mixed 64 KiB, 16", "--op mixed --size 64KiB --concurrency 16", 500),
 ]

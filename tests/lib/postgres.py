@@ -74,6 +74,11 @@ class Postgres:
         """The process ids of those who are connected to `ashlar`."""
         return [int(line) for line in self.query("SELECT pid FROM pg_stat_activity WHERE datname = 'ashlar' AND pid <> pg_backend_pid()").split()]
 
+    def workers(self):
+        """The process ids of all that works for `ashlar`, but for what comes and goes."""
+        kinds = "'client backend', 'checkpointer', 'background writer', 'walwriter'"
+        return [int(line) for line in self.query(f"SELECT pid FROM pg_stat_activity WHERE backend_type IN ({kinds}) AND pid <> pg_backend_pid()").split()]
+
     def query(self, sql):
         """What psql prints of it: a line for each row, with tabs between columns."""
         words = [newest_bin() / "psql", "-h", "127.0.0.1", "-p", self.port, "-U", "postgres", "-d", "ashlar", "-X", "-q", "-A", "-t", "-F", "\t",
