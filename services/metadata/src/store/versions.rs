@@ -23,6 +23,9 @@ const BURIED_NULL: &str = "(SELECT o.version_seq FROM versions AS o \
      WHERE o.bucket_id = b.bucket_id AND o.key = $2 AND o.seq_to IS NULL AND o.is_null = 1 AND o.is_current = 0)";
 
 /// The statement that finds a bucket and a version of it at one commit.
+///
+/// Without statistics Postgres takes next to no version to be one that exists, reads all that do, and compares their buckets afterwards. A
+/// lateral subquery that it may not dissolve leaves it no choice, and finds the newest by one walk down the index.
 pub(crate) fn find_version_sql(version_id: Option<VersionId>, with_content: bool) -> String {
     let which = match version_id {
         None => format!("v.version_seq = {NEWEST}"),
@@ -31,11 +34,16 @@ pub(crate) fn find_version_sql(version_id: Option<VersionId>, with_content: bool
         }
         Some(VersionId::Numbered { .. }) => "v.version_seq = $3 AND v.is_null = 0".to_owned(),
     };
+    let found = match version_id {
+        None => "ORDER BY v.version_seq DESC".to_owned(),
+        Some(_) => format!("AND {which}"),
+    };
     let body = if with_content { BODY } else { BODY_WITHOUT_CONTENT };
+    let existing = "v.bucket_id = b.bucket_id AND v.key = $2 AND v.seq_to IS NULL";
     format!(
         "SELECT {BUCKET}, v.bucket_id, {HEAD}, {body} \
-         FROM bucket_names AS n JOIN buckets AS b ON b.bucket_id = n.bucket_id \
-         LEFT JOIN versions AS v ON v.bucket_id = b.bucket_id AND v.key = $2 AND v.seq_to IS NULL AND {which} \
+         FROM bucket_names AS n JOIN buckets AS b ON b.bucket_id = n.bucket_id LEFT JOIN \
+         [LATERAL (SELECT * FROM versions AS v WHERE {existing} {found} LIMIT 1) AS v ON TRUE|versions AS v ON {existing} AND {which}] \
          WHERE n.name = $1"
     )
 }
