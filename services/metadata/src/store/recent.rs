@@ -16,6 +16,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
+    hash::{BuildHasher, RandomState},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -24,6 +25,13 @@ use types::{BucketName, Content, ObjectKey, Sequence, Timestamp, VersionId};
 
 /// Most bytes that are kept, about. Past it the memory begins anew.
 const BYTES_MAX: usize = 24 << 20;
+
+/// Past so many bytes only what is asked for again is kept: whoever reads each of very many objects once would make everything be forgotten
+/// that others ask for again and again, and pay for what is never asked for.
+const BYTES_FOR_ALL: usize = BYTES_MAX / 2;
+
+/// How many are known that were asked for once. A power of two.
+const ASKED_MAX: usize = 1 << 15;
 
 /// Most bytes of one version, about.
 const VERSION_BYTES_MAX: usize = 24 << 10;
@@ -109,6 +117,28 @@ struct State {
     is_lost: bool,
     buckets: HashMap<BucketName, Known>,
     bytes: usize,
+    asked: Asked,
+}
+
+/// What was asked for once, by what its hash has beside its place. Two that share a place forget each other, and two that share what is compared, of which
+/// there is a pair in some billions, are taken for one: then something is kept at once.
+#[derive(Default)]
+struct Asked {
+    hashes: RandomState,
+    places: Vec<u32>,
+}
+
+impl Asked {
+    /// Whether this was asked for before; from now on it was.
+    fn again(&mut self, name: &BucketName, key: &ObjectKey, with_content: bool) -> bool {
+        if self.places.is_empty() {
+            self.places = vec![0; ASKED_MAX];
+        }
+        let hash = self.hashes.hash_one((name, key, with_content));
+        let place = usize::try_from(hash).unwrap_or(usize::MAX) & (ASKED_MAX - 1);
+        let rest = u32::try_from(hash >> 32).unwrap_or(u32::MAX) | 1;
+        std::mem::replace(&mut self.places[place], rest) == rest
+    }
 }
 
 /// A batch of commits that has ended.
@@ -213,6 +243,8 @@ impl Recent {
         found: &FoundVersion,
     ) {
         let name = &found.bucket.name;
+        // Freed when nobody waits for the lock any more.
+        let mut forgotten = HashMap::new();
         let Some(mut state) = self.lock() else { return };
         state.tell(&found.bucket);
         let VersionState::Object(version) = &found.state else { return };
@@ -220,8 +252,12 @@ impl Recent {
         if !state.is_unchanged(ticket, name, Some(key)) || !found.is_current || bytes > VERSION_BYTES_MAX {
             return;
         }
+        if state.bytes > BYTES_FOR_ALL && !state.asked.again(name, key, with_content) {
+            return;
+        }
         if state.bytes + bytes > BYTES_MAX {
-            state.forget_everything();
+            std::mem::swap(&mut state.buckets, &mut forgotten);
+            state.bytes = 0;
         }
         let is_bucket_unchanged = state.is_unchanged(ticket, name, None);
         let known = state.known_mut(name);

@@ -271,3 +271,25 @@ async fn reads_beside_commits_never_go_back() {
         assert!(reader.await.expect("a reader ends") > 0);
     }
 }
+
+/// Whoever reads each of very many objects once neither makes those be forgotten that are asked for again, nor fills the memory with his.
+#[tokio::test]
+async fn what_is_read_once_of_very_much_displaces_nothing() {
+    let (test, store, name, k) = remembered().await;
+    let recent = test.store.engine.recent();
+    let found = store.get_version(wanted(&name, &k)).await.expect("a version");
+    let read = |key: &ObjectKey| {
+        if recent.version(&name, key, true).is_none() {
+            recent.keep_version(recent.ticket(), key, true, &found);
+        }
+        recent.version(&name, key, true).is_some()
+    };
+    let many: Vec<ObjectKey> = (0..100_000).map(|number| key(&format!("many/{number}"))).collect();
+    let kept = many.iter().filter(|key| read(key)).count();
+    assert!((10_000..30_000).contains(&kept), "half of what there is room for is for all: {kept}");
+    assert!(recent.version(&name, &k, true).is_some(), "what was remembered before");
+    let again = key("again");
+    assert_eq!([read(&again), read(&again), read(&again)], [false, true, true]);
+    let still = many.iter().filter(|key| recent.version(&name, key, true).is_some()).count();
+    assert_eq!(still, kept);
+}
