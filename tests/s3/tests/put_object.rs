@@ -305,3 +305,41 @@ fn a_part_gone_astray_is_no_object() {
     assert_absent(&bucket, "key");
     bucket.object(Method::POST, "key").body("content").refused(405, "MethodNotAllowed");
 }
+
+/// What stores set among themselves when they copy objects to each other says nothing when a client sends it: words
+/// of encryption that S3 does not have are refused, others are neither believed, nor kept, nor told.
+#[test]
+fn headers_of_replication_mean_nothing() {
+    const OF_OTHERS: [(&str, &str); 9] = [
+        ("x-amz-version-id", "3sL4kqtJlcpXroDTDmJ-rmSpXd3dIbrHY"),
+        ("x-amz-replication-status", "REPLICA"),
+        ("x-minio-source-etag", "00000000000000000000000000000000"),
+        ("x-minio-source-mtime", "2001-02-03T04:05:06Z"),
+        ("x-minio-source-versionid", "3sL4kqtJlcpXroDTDmJ-rmSpXd3dIbrHY"),
+        ("x-minio-source-replication-request", "true"),
+        ("x-minio-replication-actual-object-size", "1"),
+        ("x-minio-internal-server-side-encryption-iv", "AAAA"),
+        ("x-rgw-replicated-from", "elsewhere"),
+    ];
+    let server = Server::start();
+    let bucket = server.bucket();
+    bucket.set_versioning("Enabled");
+    let internal = ("x-amz-server-side-encryption-internal-iv", "AAAA");
+    bucket.put("key", "content").header(internal.0, internal.1).refused(501, "NotImplemented");
+    assert_absent(&bucket, "key");
+    let plain = bucket.put("plain", "content").ok();
+    let put =
+        OF_OTHERS.iter().fold(bucket.put("key", "content"), |put, (name, value)| put.header(name, value));
+    let put = put.ok();
+    assert_eq!(put.header("etag"), plain.header("etag"));
+    let version = put.header("x-amz-version-id").expect("a version id");
+    assert_ne!(version, "3sL4kqtJlcpXroDTDmJ-rmSpXd3dIbrHY");
+    let get = bucket.get("key").ok();
+    assert_eq!((get.header("x-amz-version-id"), &*get.body), (Some(version), &b"content"[..]));
+    assert!(!get.header("last-modified").expect("a date").contains("2001"), "{get:?}");
+    let names = |key: &str| -> Vec<String> {
+        let head = bucket.head(key).ok();
+        head.headers.iter().map(|(name, _)| name.clone()).collect()
+    };
+    assert_eq!(names("key"), names("plain"));
+}
