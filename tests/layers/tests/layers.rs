@@ -38,6 +38,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("harness", 6),
     ("layers", 6),
     ("metadata-conformance", 6),
+    ("micro", 6),
     ("model", 6),
     ("transport", 6),
 ];
