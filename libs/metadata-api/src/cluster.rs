@@ -67,8 +67,10 @@ pub struct StorageClassDefinition {
 }
 
 impl StorageClassDefinition {
-    /// The inline limit unless an operator sets another.
-    pub const INLINE_LIMIT_BYTES: u64 = 1 << 10;
+    /// The inline limit unless an operator sets another. The database has to be flushed for a version's row anyway, so that what lies in it
+    /// costs one flush instead of two, and a read of it no second lookup. A row of more than a page is written twice, to the log and to its
+    /// pages, which is less than what shards take up to about this size.
+    pub const INLINE_LIMIT_BYTES: u64 = 4 << 10;
     /// The limit of whole copies unless an operator sets another.
     pub const WHOLE_LIMIT_BYTES: u64 = 64 << 10;
 

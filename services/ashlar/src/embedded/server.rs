@@ -45,11 +45,6 @@ const LEASE_WAIT: Duration = Duration::from_secs(10);
 /// given back.
 const CLOSE_WAIT: Duration = Duration::from_secs(5);
 
-/// Objects up to this many bytes are kept in the database, unless the classes were defined otherwise. It has to be flushed for their
-/// rows anyway, so that they cost one flush instead of two, and a read of them no second lookup. A row of more than a page is
-/// written twice, to the log and to its pages, which is less than what a shard takes up to about this size.
-const INLINE_LIMIT_BYTES: u64 = 4 << 10;
-
 /// A started server; it serves from [`Embedded::run`] on.
 pub struct Embedded {
     env: Env,
@@ -484,7 +479,7 @@ async fn standard_class(
     let definition = StorageClassDefinition {
         name: StorageClassName::standard(),
         coding,
-        inline_limit_bytes: INLINE_LIMIT_BYTES,
+        inline_limit_bytes: StorageClassDefinition::INLINE_LIMIT_BYTES,
         whole_limit_bytes: StorageClassDefinition::WHOLE_LIMIT_BYTES,
         groups: placement::GROUPS_DEFAULT,
         medium: None,
