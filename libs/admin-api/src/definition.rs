@@ -61,12 +61,12 @@ mod tests {
         let present = named.definition(StorageClassName::new("COLD").unwrap(), Coding::new(2, 1).unwrap());
         assert_eq!(
             (present.groups, present.inline_limit_bytes, present.whole_limit_bytes),
-            (16, 1024, 65536)
+            (16, 4096, 65536)
         );
         for met in [
             AskedOfClass::default(),
             named.clone(),
-            AskedOfClass { inline_limit_bytes: Some(1024), whole_limit_bytes: Some(65536), ..named.clone() },
+            AskedOfClass { inline_limit_bytes: Some(4096), whole_limit_bytes: Some(65536), ..named.clone() },
         ] {
             assert_eq!(met.unmet(&present), None, "{met:?}");
         }
