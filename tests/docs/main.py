@@ -3,7 +3,7 @@ can run are run, line by line, against a server of their own in a temporary fold
 
 Usage: tests/docs/run [--short] [--binary PROGRAM] [DOCUMENT...]
 
-  --short    the commands of three documents alone, within half a minute
+  --short    the commands of four documents alone, calls of IAM and STS among them, within two minutes
   --binary   the program to run; target/debug/ashlar by default
   DOCUMENT   paths of documents, such as docs/getting-started.md: only their commands
 """
