@@ -7,6 +7,8 @@ ROWS = [
     ("PUT 4 KiB signed, 16", "--op put --size 4KiB --concurrency 16 --signed-payload", 160),
     ("GET 4 KiB, 16", "--op get --size 4KiB --concurrency 16", 60),
     ("GET 4 KiB, 1", "--op get --size 4KiB --concurrency 1", None),
+    ("PUT 4 KiB, 1,000", "--op put --size 4KiB --concurrency 1000", None),
+    ("GET 4 KiB, 1,000", "--op get --size 4KiB --concurrency 1000", None),
     ("HEAD 4 KiB, 16", "--op head --size 4KiB --concurrency 16", 35),
     ("DELETE 4 KiB, 16", "--op delete --size 4KiB --concurrency 16 --objects 20000", 80),
     ("PUT 64 KiB, 16", "--op put --size 64KiB --concurrency 16", 300),
