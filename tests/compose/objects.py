@@ -37,9 +37,9 @@ class Content:
     etag: str
 
 
-def make_client(cluster, endpoint, attempts=1):
+def make_client(cluster, endpoint, attempts=1, connections=16):
     """A client that by itself makes so many attempts at a request: as a rule it never repeats one."""
-    config = Config(retries={"total_max_attempts": attempts}, connect_timeout=5, read_timeout=ANSWER_SECONDS, max_pool_connections=16,
+    config = Config(retries={"total_max_attempts": attempts}, connect_timeout=5, read_timeout=ANSWER_SECONDS, max_pool_connections=connections,
                     signature_version="s3v4", s3={"addressing_style": "path"}, proxies={})
     return boto3.Session().client("s3", endpoint_url=endpoint, region_name="us-east-1", config=config,
                                   aws_access_key_id=cluster.access_key, aws_secret_access_key=cluster.secret_key)

@@ -105,6 +105,18 @@ def run_balancer(run):
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(url, timeout=20) as answer:
             expect(answer.read(), body_of(f"balanced/size-{CUT_SIZES[0]}", CUT_SIZES[0]), "what the presigned URL leads to")
+    with run.report.case("after a write that is refused before its body was read, the same client's next requests are answered as they are to be"):
+        # On one connection, of a client that sends no body unless it is told to continue.
+        alone = make_client(run.cluster, run.cluster.endpoint, connections=1)
+        for size in (100, 40_000, 2 * MIB):
+            try:
+                alone.put_object(Bucket="missing", Key="refused", Body=bytes(size))
+            except alone.exceptions.NoSuchBucket:
+                pass
+            else:
+                raise AssertionError("a bucket that is missing took an object")
+            alone.put_object(Bucket=BUCKET, Key="after-refusal", Body=bytes(size))
+            expect(alone.get_object(Bucket=BUCKET, Key="after-refusal")["Body"].read(), bytes(size), "the object")
     with run.report.case("an object that asks for encryption is encrypted"):
         answer = through.put_object(Bucket=BUCKET, Key="encrypted", Body=bytes(MIB), ServerSideEncryption="AES256")
         expect(answer["ServerSideEncryption"], "AES256", "encryption")
