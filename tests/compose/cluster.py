@@ -2,8 +2,10 @@
 
 import json
 import pathlib
+import re
 import secrets
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -26,6 +28,8 @@ ONCE = ["encryption-keys-1", "identity-key-1"]
 UP_SECONDS = 240
 HEALTHY_SECONDS = 60
 DOWN_SECONDS = 30
+UPGRADE = REPOSITORY / "deploy/compose/upgrade"
+UPGRADE_SECONDS = 600
 
 
 def container(name):
@@ -38,7 +42,8 @@ class Cluster:
 
     def __init__(self, docker, folder):
         self.docker = docker
-        self.image = f"{PROJECT}:latest"
+        self.tag = "latest"
+        self.image = f"{PROJECT}:{self.tag}"
         self.access_key = f"test-{secrets.token_hex(6)}"
         self.secret_key = secrets.token_hex(32)
         self.port = free_port()
@@ -46,8 +51,16 @@ class Cluster:
         # Of each gateway by itself, at the address that its container has now.
         self.endpoints = []
         self.clients = []
+        self.files = [REPOSITORY / "docker-compose.yml"]
         self.settings = pathlib.Path(folder) / "env"
         self._write_settings()
+
+    def use_image(self, tag):
+        """From now on Compose makes containers from the image of this tag, and builds it. Those that run stay."""
+        self.tag = tag
+        self.image = f"{PROJECT}:{tag}"
+        text = self.settings.read_text(encoding="utf-8")
+        self.settings.write_text(re.sub("^ASHLAR_IMAGE=.*", f"ASHLAR_IMAGE={self.image}", text, flags=re.M), encoding="utf-8")
 
     def _write_settings(self):
         """The file that takes the place of `.env`, with what the head of docker-compose.yml asks for."""
@@ -63,10 +76,34 @@ class Cluster:
         self.settings.touch(mode=0o600)
         self.settings.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
 
+    def options(self):
+        """What `docker compose` has to be told to find the cluster."""
+        return ["--project-name", PROJECT, *(word for file in self.files for word in ("--file", str(file))), "--env-file", str(self.settings)]
+
     def compose(self, *words, seconds=120):
         """Runs `docker compose` on the cluster."""
-        return self.docker.run("compose", "--project-name", PROJECT, "--file", REPOSITORY / "docker-compose.yml",
-                               "--env-file", self.settings, *words, seconds=seconds)
+        return self.docker.run("compose", *self.options(), *words, seconds=seconds)
+
+    def upgrade(self, *words, kill_after=None, seconds=UPGRADE_SECONDS):
+        """Brings the cluster to what its files and settings say now, by the script for it. Answers its exit code and what it said. With
+        `kill_after` it is killed as soon as it says that."""
+        said = []
+        with subprocess.Popen([UPGRADE, *self.options(), *words], env=self.docker.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True) as process:
+            timer = threading.Timer(seconds, process.kill)
+            timer.start()
+            try:
+                for line in process.stdout:
+                    said.append(line)
+                    print(f"        {line}", end="", flush=True)
+                    if kill_after and kill_after in line:
+                        process.kill()
+                process.wait()
+            finally:
+                timer.cancel()
+        if set(self.states()) & set(GATEWAYS):
+            self._find_gateways()
+        return process.returncode, "".join(said)
 
     def run_guide(self, commands, folder, seconds=UP_SECONDS + 120):
         """Runs commands of a guide as they are written, in a folder."""

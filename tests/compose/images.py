@@ -28,19 +28,22 @@ class Image:
         self.docker = docker
         self.cluster = cluster
         self.cached = set()
+        self.built = set()
 
     def build(self, binary):
-        """Builds it, in place of the one that was built before, with the target `prebuilt`, which takes the program from target/container."""
+        """Builds the one that the cluster is to use, with the target `prebuilt`, which takes the program from target/container."""
         CONTAINER_BINARY.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(binary, CONTAINER_BINARY)
         before = self._build_cache()
         self.cluster.compose("build", "--quiet", seconds=300)
+        self.built.add(self.cluster.image)
         self.cached |= self._build_cache() - before
 
     def remove(self):
-        """Removes it, and what building it added to the build cache: each run would leave a program there. What others keep
+        """Removes what was built, and what building it added to the build cache: each run would leave a program there. What others keep
         in the cache is left alone."""
-        self.docker.succeeds("image", "rm", self.cluster.image)
+        for image in self.built:
+            self.docker.succeeds("image", "rm", image)
         for entry in self.cached:
             self.docker.succeeds("builder", "prune", "--force", "--filter", f"id={entry}")
 

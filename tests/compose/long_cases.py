@@ -29,8 +29,9 @@ class Work:
         self.s3 = make_client(run.cluster, run.cluster.endpoint, ATTEMPTS)
         self.objects = Objects([self.s3], prefix)
         self.over = threading.Event()
-        self.failed, self.slowest, self.done, self.repeated = [], 0.0, 0, 0
+        self.failed, self.slowest, self.done, self.repeated, self.most = [], 0.0, 0, 0, 0
         self.lock = threading.Lock()
+        self.s3.meta.events.register("after-call.s3", self._count)
         self.threads = [threading.Thread(target=self._work, args=(number,), daemon=True) for number in range(CLIENTS)]
 
     def _work(self, number):
@@ -45,7 +46,8 @@ class Work:
                 try:
                     call()
                 except Exception as error:
-                    self.failed.append(f"{name}: {type(error).__name__}: {error}")
+                    answer = getattr(error, "response", {}).get("ResponseMetadata", "no answer")
+                    self.failed.append(f"{time.strftime('%H:%M:%S')} {name}: {type(error).__name__}: {error} ({answer})")
                 with self.lock:
                     self.done += 1
                     self.slowest = max(self.slowest, time.monotonic() - began)
@@ -56,12 +58,16 @@ class Work:
         key = f"{self.objects.prefix}/{name}"
         answer = self.s3.get_object(Bucket=BUCKET, Key=key)
         assert answer["Body"].read() == body_of(key, size), f"{key} differs"
+
+    def _count(self, parsed, **_):
+        repetitions = parsed["ResponseMetadata"]["RetryAttempts"]
         with self.lock:
-            self.repeated += answer["ResponseMetadata"]["RetryAttempts"]
+            self.repeated += repetitions > 0
+            self.most = max(self.most, repetitions)
 
     def check(self):
         """No request failed, and what was acknowledged is there."""
-        print(f"        {self.done} requests, {len(self.failed)} failed, {self.repeated} reads repeated, slowest {self.slowest:.1f} s", flush=True)
+        print(f"        {self.done} requests, {len(self.failed)} failed, {self.repeated} repeated, at most {self.most} times, slowest {self.slowest:.1f} s", flush=True)
         expect(self.failed[:5], [], "failed requests")
         self.objects.compare((0,))
 
@@ -93,52 +99,6 @@ def run_rolling(run):
         work.check()
     with run.report.case("everything reads back equal"):
         run.settled.compare()
-
-
-def run_upgrade(run, build):
-    """The image of an earlier program is replaced by a later one's, as the guide says: metadata services first, then the others. Compose makes
-    all containers of a role anew at once, so that requests may fail meanwhile: not for longer than that takes, and none afterwards."""
-    run.report.section("an upgrade to another image while clients work")
-    before = image_ids(run.cluster)
-    build()
-    began = time.monotonic()
-    with run.report.case("docker compose up makes every one of our containers anew, metadata services first"):
-        with working(run, "upgrade") as work:
-            run.cluster.compose("up", "--detach", "--no-build", "--wait", "--no-deps", "metadata", seconds=120)
-            replaced = {name for name, image in image_ids(run.cluster).items() if image != before[name]}
-            expect(replaced, set(METADATA), "containers with the new image after the first step")
-            run.cluster.up()
-            took = time.monotonic() - began
-            replaced = {name for name, image in image_ids(run.cluster).items() if image != before[name]}
-            expect(replaced, set(OURS), "containers with the new image")
-            failed = len(work.failed)
-            time.sleep(5)
-            late = work.failed[failed:]
-    print(f"        {took:.0f} s; {work.done} requests, {len(work.failed)} failed after the SDK's repetitions, {work.repeated} reads repeated, slowest {work.slowest:.1f} s", flush=True)
-    run.report.figures |= {"upgrade_seconds": round(took, 1), "upgrade_requests": work.done, "upgrade_failed": len(work.failed), "upgrade_slowest_seconds": round(work.slowest, 1)}
-    with run.report.case("no request fails once all are up"):
-        expect(late, [], "requests that failed afterwards")
-    with run.report.case("what was acknowledged before and meanwhile reads back equal"):
-        work.objects.compare((0,))
-        run.settled.compare()
-    with run.report.case("every disk is up, and every shard is there, right and named"):
-        expect({node["state"] for node in run.cluster.nodes().values()} - {"up", "joining"}, set(), "states of nodes that are not up")
-        deadline = time.monotonic() + EMPTY_SECONDS
-        while True:
-            try:
-                run.cluster.admin("audit", "--deep", seconds=300)
-                break
-            except DockerFailed as error:
-                # What lay on its way when a container ended is cleaned up by the reaper.
-                if time.monotonic() > deadline:
-                    raise AssertionError(f"the audit is not clean: {error}") from error
-                time.sleep(5)
-
-
-def image_ids(cluster):
-    """The image that each of our containers runs."""
-    lines = cluster.docker.run("inspect", "--format", "{{.Name}} {{.Image}}", *map(container, OURS)).splitlines()
-    return {name.removeprefix(f"/{PROJECT}-"): image for name, image in (line.split() for line in lines)}
 
 
 def run_pause(run):

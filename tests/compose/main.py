@@ -40,7 +40,7 @@ def arguments():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--release", action="store_true", help="test target/release/ashlar instead of target/debug/ashlar")
     parser.add_argument("--binary", type=pathlib.Path, help="test this program")
-    parser.add_argument("--earlier", type=pathlib.Path, metavar="FILE", help="begin with this program, and upgrade as the guide says")
+    parser.add_argument("--earlier", type=pathlib.Path, metavar="FILE", help="begin with this program, and upgrade as the guide says, by deploy/compose/upgrade")
     parser.add_argument("--pairs", type=int, default=PAIRS, metavar="N", help=f"pairs of chunk services to kill, of 15 ({PAIRS})")
     parser.add_argument("--long", action="store_true", help="also the cases that take minutes")
     parser.add_argument("--seed", type=int, help="seed of pairs and sizes")
@@ -70,9 +70,10 @@ def run_cases(run, chosen, image):
     """Everything, in order. Later cases make no sense on a cluster that does not start."""
     from chunk_cases import pairs_of, run_pair
     from cluster import CHUNKS, GATEWAYS, METADATA
-    from long_cases import run_backup, run_disconnect, run_keys, run_new_containers, run_numbers, run_pause, run_rolling, run_scale, run_upgrade
+    from long_cases import run_backup, run_disconnect, run_keys, run_new_containers, run_numbers, run_pause, run_rolling, run_scale
     from single_case import run_single
     from service_cases import run_balancer, run_exchange, run_layout, run_postgres, run_restart, run_takeover
+    from upgrade_cases import run_interruptions, run_upgrade
 
     run_single(run)
     run.report.section(f"start, seed={run.seed}")
@@ -82,7 +83,8 @@ def run_cases(run, chosen, image):
         return
     run_exchange(run)
     if chosen.earlier:
-        run_upgrade(run, lambda: image.build(chosen.binary))
+        run_upgrade(run, image, chosen.binary)
+    run_interruptions(run)
     run_layout(run)
     run_balancer(run)
     run.report.figures |= {"seed": run.seed, "pairs": 0, "reads": 0}
@@ -133,6 +135,8 @@ def run_cluster(chosen, docker, folder, report):
     left = []
     try:
         began = time.monotonic()
+        if chosen.earlier:
+            cluster.use_image("earlier")
         image.build(chosen.earlier or chosen.binary)
         print(f"built the image in {time.monotonic() - began:.1f} s", flush=True)
         run_cases(run, chosen, image)

@@ -1,5 +1,6 @@
 """Runs the cluster of docker-compose.yml with the certificates of docker-compose.tls.yml, made as the head of that file says: all services
-come up, objects are kept, services talk TLS and by certificates alone, and an operator's call is taken from the operator's certificate.
+come up, objects are kept, services talk TLS and by certificates alone, and an operator's call is taken from the operator's certificate. Then
+deploy/compose/upgrade replaces each container while clients work, by another name of the image and the settings of docker-compose.observability.yml.
 
 Starts a Docker engine if none runs (root), makes the images that are missing, and leaves nothing running. It is no part of ./test, whose time
 is short; docs/how-to/run-by-compose.md says when it was run last."""
@@ -16,6 +17,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import types
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "lib")]
@@ -24,6 +26,7 @@ from report import Report, expect  # noqa: E402
 
 REPOSITORY = HERE.parents[1]
 FILES = ["docker-compose.yml", "docker-compose.tls.yml"]
+OBSERVABILITY = "docker-compose.observability.yml"
 BAD_LINE = re.compile(r"\bERROR\b|panicked at|stack backtrace")
 # Where services listen for each other.
 PORTS = {"metadata-1": 9300, "chunk-1": 9200}
@@ -40,7 +43,7 @@ def arguments():
 
 def make_project(binary, folder):
     """A folder with the compose files as they are, and certificates beside them, by the commands at the head of the second."""
-    for name in FILES:
+    for name in (*FILES, OBSERVABILITY):
         shutil.copy2(REPOSITORY / name, folder / name)
     shutil.copytree(REPOSITORY / "deploy/compose", folder / "deploy/compose")
     head = (REPOSITORY / FILES[1]).read_text(encoding="utf-8").split("\n\n", 1)[0]
@@ -55,17 +58,11 @@ def make_project(binary, folder):
 
 def make_cluster(docker, folder):
     """The cluster of both files."""
-    from cluster import PROJECT, Cluster
+    from cluster import Cluster
 
-    class TlsCluster(Cluster):
-        """The same cluster, by other files."""
-
-        def compose(self, *words, seconds=120):
-            """Runs `docker compose` on the cluster."""
-            files = [word for name in FILES for word in ("--file", folder / name)]
-            return self.docker.run("compose", "--project-name", PROJECT, *files, "--env-file", self.settings, *words, seconds=seconds)
-
-    return TlsCluster(docker, folder)
+    cluster = Cluster(docker, folder)
+    cluster.files = [folder / name for name in FILES]
+    return cluster
 
 
 def address_of(cluster, name):
@@ -87,6 +84,41 @@ def spoken_to(cluster, folder, name, port, role):
         secured.sendall(b"GET /health/live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
         secured.recv(1)
         return [value for _, value in secured.getpeercert()["subjectAltName"]]
+
+
+def run_upgrade(report, cluster, folder):
+    """What there is is replaced, container after container, by what other settings ask for too."""
+    from cluster import OURS, PROJECT
+    from long_cases import working
+    from upgrade_cases import containers_of
+
+    report.section("an upgrade while clients work")
+    run = types.SimpleNamespace(cluster=cluster)
+    before = containers_of(cluster)
+    cluster.docker.run("tag", cluster.image, f"{PROJECT}:again")
+    with cluster.settings.open("a", encoding="utf-8") as settings:
+        settings.write("GRAFANA_PASSWORD=none\n")
+    try:
+        cluster.use_image("again")
+        cluster.files.append(folder / OBSERVABILITY)
+        with report.case("each container is replaced by one of that name, with the settings of both files, and no request fails"):
+            with working(run, "upgraded") as work:
+                code, _ = cluster.upgrade()
+            expect(code, 0, "exit code")
+            after = containers_of(cluster)
+            expect(sorted(after), sorted(before), "containers")
+            expect([name for name in after if after[name][0] == before[name][0]], [], "containers that were there before")
+            for name in OURS:
+                config = cluster.inspect(name)["Config"]
+                expect(config["Image"], f"{PROJECT}:again", f"{name}: image")
+                for setting in ("ASHLAR_OTLP_ENDPOINT=http://collector:4318", f"ASHLAR_CLUSTER_TLS_CERT=/certificates/{name.split('-')[0]}.crt"):
+                    expect(setting in config["Env"], True, f"{name}: whether it has {setting}")
+            work.check()
+        with report.case("`docker compose up` makes none of them anew"):
+            cluster.up("--no-deps", "metadata", "chunk", "gateway", "worker")
+            expect(containers_of(cluster), after, "containers")
+    finally:
+        cluster.docker.succeeds("image", "rm", f"{PROJECT}:again")
 
 
 def run_cases(report, cluster, folder):
@@ -151,6 +183,8 @@ def run_cases(report, cluster, folder):
         found = json.loads(cluster.compose("run", "--rm", "--no-TTY", "admin", "audit", "--deep", "--json"))
         expect([found[name] for name in ("missing", "corrupt", "unreadable", "lost_chunks")], [0, 0, 0, 0], "what is wrong")
 
+    run_upgrade(report, cluster, folder)
+
     report.section("logs")
     with report.case("no service logged an error"):
         bad = [f"{name}: {line}" for name in OURS for line in cluster.log(name).splitlines() if BAD_LINE.search(line)]
@@ -168,9 +202,9 @@ def run_cluster(chosen, docker, folder, report):
     # What a run that was killed left behind.
     cluster.down()
     ensure_base_images(docker)
-    image = Image(docker, plain, chosen.binary)
+    image = Image(docker, plain)
     try:
-        image.build()
+        image.build(chosen.binary)
         run_cases(report, cluster, folder)
     finally:
         if report.failed:

@@ -51,6 +51,7 @@ NOT_RUN = [
     ("docs/how-to/back-up-and-restore.md", r"^helm|^kubectl", "needs a Kubernetes", "tests/helm/run renders the CronJob and runs its script"),
     ("docs/how-to/find-out-why.md", r"^docker compose", "needs a Docker engine, and root", "services/ashlar/tests/program/support.rs writes it to the standard output"),
     ("docs/how-to/find-out-why.md", r"^kubectl", "needs a Kubernetes", "services/ashlar/tests/program/support.rs writes it to the standard output"),
+    ("docs/how-to/upgrade.md", r"^docker compose|^deploy/compose/upgrade|>> \.env", "needs a Docker engine, and root", "tests/compose/run --earlier FILE"),
     ("docs/how-to/upgrade.md", r"^helm|^kubectl", "needs a Kubernetes", "tests/helm/run renders both steps"),
     ("docs/how-to/encrypt-objects.md", r"^ashlar (gateway|worker)", "is the shape of a command, of a cluster", "tests/clients/run --target cluster"),
     ("docs/how-to/encrypt-objects.md", r"^bao |--kms-endpoint", "needs an OpenBao", "tests/kms/run"),
